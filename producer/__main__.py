@@ -1,0 +1,5 @@
+"""python -m producer is shelver-producer."""
+
+from producer.cli import main
+
+main()

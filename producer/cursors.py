@@ -1,0 +1,35 @@
+"""Where a producer goes on after a restart, kept in SQL beside the predictions."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from worker.contract.database import Database
+from worker.contract.settings import Settings
+from worker.contract.tables import cursors
+
+
+class Cursor:
+    """One named position, any JSON value. Reading and writing raise Unavailable when the database fails."""
+
+    def __init__(self, settings: Settings, name: str):
+        self._database = Database(settings.database_url)
+        self._name = name
+
+    def read(self) -> Any:
+        """Return the position, None when there is none yet."""
+        with self._database.begin() as connection:
+            return connection.scalar(select(cursors.c.position).where(cursors.c.name == self._name))
+
+    def write(self, position: Any) -> None:
+        """Store the position."""
+        values = {"position": position, "updated_at": datetime.now(UTC)}
+        with self._database.begin() as connection:
+            changed = connection.execute(update(cursors).where(cursors.c.name == self._name).values(values))
+            if changed.rowcount == 0:
+                connection.execute(insert(cursors).values(name=self._name, **values))
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._database.close()

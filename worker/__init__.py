@@ -1,0 +1,1 @@
+"""The Celery worker: pages of product ids in, predictions in SQL out."""

@@ -1,0 +1,69 @@
+"""Products by id from MongoDB."""
+
+from collections.abc import Sequence
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from worker.contract.dump import CODEC
+from worker.contract.errors import Unavailable
+from worker.contract.product import DocumentError, Product, ProductId, stand_in_id
+from worker.contract.rejects import Reason, Reject
+from worker.contract.settings import Settings, redact
+
+
+class Catalog:
+    """The listings. Build it after fork: the client's threads do not survive one."""
+
+    def __init__(self, settings: Settings):
+        self._address = redact(settings.mongo_url)
+        timeout = int(settings.connect_timeout_seconds * 1000)
+        # Sockets may take longer than the first answer: a page is several megabytes.
+        client: MongoClient[dict[str, object]] = MongoClient(
+            settings.mongo_url,
+            serverSelectionTimeoutMS=timeout,
+            connectTimeoutMS=timeout,
+            socketTimeoutMS=6 * timeout,
+            appname="shelver-worker",
+        )
+        database = client.get_database(settings.mongo_database, codec_options=CODEC)
+        self._products = database.get_collection(settings.mongo_collection)
+
+    def load(self, ids: Sequence[ProductId]) -> tuple[list[Product], list[Reject]]:
+        """Return the products of a page in its order, in one query, and a reject for every other id.
+
+        Raises Unavailable when MongoDB does not answer.
+        """
+        wanted = dict.fromkeys(ids)  # each once, in order
+        numbers = [identity for identity in wanted if isinstance(identity, int)]
+        try:
+            documents = {each["_id"]: each for each in self._find(numbers, {"category_id": 1, "imgs": 1})}
+        except PyMongoError as error:
+            raise self._unavailable(error) from error
+        products: list[Product] = []
+        rejects: list[Reject] = []
+        for identity in wanted:
+            if isinstance(identity, str):
+                detail = f"_id is {identity}, not a 64-bit integer"
+                rejects.append(Reject(stand_in_id(identity), Reason.BAD_ID, detail))
+            elif identity not in documents:
+                rejects.append(Reject(identity, Reason.NOT_FOUND, "no document with this _id in the catalog"))
+            else:
+                try:
+                    products.append(Product.from_document(documents[identity]))
+                except DocumentError as error:
+                    rejects.append(Reject(identity, error.reason, error.detail))
+        return products, rejects
+
+    def listed(self, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` that are in the catalog; raises Unavailable when MongoDB does not answer."""
+        try:
+            return {each["_id"] for each in self._find(ids, {"_id": 1})}  # type: ignore[misc]
+        except PyMongoError as error:
+            raise self._unavailable(error) from error
+
+    def _find(self, ids: Sequence[int], fields: dict[str, int]) -> list[dict[str, object]]:
+        return list(self._products.find({"_id": {"$in": list(ids)}}, fields)) if ids else []
+
+    def _unavailable(self, error: PyMongoError) -> Unavailable:
+        return Unavailable(f"MongoDB at {self._address} does not answer (SHELVER_MONGO_URL): {str(error)[:300]}")

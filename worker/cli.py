@@ -1,0 +1,88 @@
+"""shelver-worker: classify pages, keep the store, and say what is known of a product."""
+
+import logging
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from worker import lookup, schema
+from worker.contract import settings as configuration
+from worker.contract.command import run as run_command
+from worker.contract.messages import Queue
+
+app = typer.Typer(
+    name="shelver-worker",
+    help="Classify newly listed products: pages of ids from Redis, pictures from MongoDB, answers from TensorFlow "
+    "Serving, rows in SQL. Everything is set by SHELVER_ variables; `shelver-worker settings` lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CELERY_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=CELERY_OPTIONS)
+def run(context: typer.Context) -> None:
+    """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
+
+    By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
+    """
+    settings = configuration.load()
+    schema.check(settings)
+    from worker.tasks import app as celery  # here, so that --help and `show` need no Celery
+
+    logging.getLogger("celery").setLevel(logging.INFO)
+    defaults = ["--without-gossip", "--without-mingle"]
+    if not any(each.startswith(("-Q", "--queues")) for each in context.args):
+        defaults += ["--queues", ",".join(Queue)]
+    celery.worker_main(["worker", *defaults, *context.args])
+
+
+@app.command()
+def migrate() -> None:
+    """Create the tables in the SQL store, or bring them to this version. Safe to run twice, or by two at once."""
+    settings = configuration.load()
+    revision = schema.migrate(settings)
+    typer.echo(f"{configuration.redact(settings.database_url)} is at schema {revision}")
+
+
+@app.command()
+def show(
+    ids: Annotated[list[int], typer.Argument(help="product ids, as in the catalog")],
+    candidates: Annotated[int, typer.Option(min=0, help="how many of the ranked candidates to print")] = 5,
+) -> None:
+    """Print what is known of products: predicted, rejected with the reason, pending or unknown, with names."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for known in lookup.look_up(configuration.load(), ids):
+        console.print(f"{known.product_id}  {known.status}")
+        if known.reject:
+            console.print(f"  rejected: {known.reject}")
+        for found in known.predictions:
+            _print_prediction(console, found, candidates)
+
+
+def _print_prediction(console: Console, found: lookup.Found, candidates: int) -> None:
+    at = f"{found.predicted_at:%Y-%m-%d %H:%M:%S} UTC"
+    console.print(f"  model {found.model}, {found.picture_count} picture(s), {at}")
+    console.print("  " + " > ".join(f"{shelf.name} {shelf.score:.3f}" for shelf in found.path))
+    if found.listed:
+        console.print(f"  listed by its seller under {found.listed}")
+    for rank, shelf in enumerate(found.candidates[:candidates], start=1):
+        console.print(f"    {rank}. {shelf.score:.4f}  {shelf.name} ({shelf.category_id})")
+
+
+@app.command()
+def settings() -> None:
+    """List every setting with its default and its meaning."""
+    table = Table(Column("variable", no_wrap=True), "default", "meaning")
+    for name, field in configuration.Settings.model_fields.items():
+        table.add_row(configuration.variable(name), str(field.default), field.description)
+    Console().print(table)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    run_command(app)

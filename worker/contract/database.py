@@ -1,0 +1,67 @@
+"""A connection pool to the SQL store whose errors say which server it was and what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.contract.errors import Unavailable
+from worker.contract.settings import redact
+
+#: how long a writer waits for another before it counts as unavailable
+LOCK_TIMEOUT_SECONDS = 15
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+class Database:
+    """The SQL store. Build it after fork: a pool does not survive one."""
+
+    def __init__(self, url: str):
+        self.address = redact(url)
+        self.engine = make_engine(url)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give a connection and commit at the end; raises Unavailable for every error of the database.
+
+        Every one, because no page may be lost over any: a constraint that does not hold is mended on the server
+        (or by a migration) too, and the page waits for it.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise Unavailable(f"{self.address} fails (SHELVER_DATABASE_URL): {cause(error)}") from error
+
+    def close(self) -> None:
+        """Close the pool."""
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine; parameters never show in its errors.
+
+    SQLite writes ahead (readers never wait), checks foreign keys and syncs every commit, so that a stored
+    prediction outlives a power cut as it does on PostgreSQL.
+    """
+    if make_url(url).get_backend_name() == "postgresql":
+        options = f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC"
+        arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Return the driver's own first line, with the remedy where there is one."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
+    missing = "no such table" in lines[0] or ("relation" in lines[0] and "does not exist" in lines[0])
+    return lines[0][:300] + ("; run shelver-worker migrate" if missing else "")
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,9 @@
+"""Errors that a person can mend."""
+
+
+class ShelverError(Exception):
+    """One sentence that says what is wrong and what to do; the commands print it instead of a traceback."""
+
+
+class Unavailable(ShelverError):
+    """A server does not answer for now: waiting can help."""

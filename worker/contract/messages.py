@@ -1,0 +1,63 @@
+"""The one message on the queue: a page of product ids."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from worker.contract.errors import ShelverError
+from worker.contract.product import ProductId, to_product_id
+
+#: the Celery task that takes a page
+TASK = "shelver.classify_page"
+#: raised when the wire form changes; a worker refuses a page of another schema instead of guessing
+SCHEMA = 1
+
+
+class Queue(StrEnum):
+    """The two Redis queues; a worker takes `new` before `backfill`."""
+
+    NEW = "new"
+    BACKFILL = "backfill"
+
+
+class MessageError(ShelverError):
+    """The message is not a page; says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A group of product ids that travels as one message. Pictures stay in MongoDB."""
+
+    ids: tuple[ProductId, ...]
+    queue: Queue = Queue.NEW
+    #: seconds since the epoch at which the producer put it on the queue
+    queued_at: float = field(default_factory=time.time)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON-ready form: {"schema", "ids", "queue", "queued_at"}."""
+        return {"schema": SCHEMA, "ids": list(self.ids), "queue": self.queue.value, "queued_at": self.queued_at}
+
+    @classmethod
+    def from_wire(cls, message: object) -> Self:
+        """Read what `to_wire` wrote; raises MessageError that names the field at fault.
+
+        Ids of a wrong type do not spoil the page: they come back as text and end as rejects.
+        """
+        if not isinstance(message, Mapping):
+            raise MessageError(f"a page is a JSON object, not a {type(message).__name__}")
+        if message.get("schema") != SCHEMA:
+            raise MessageError(f"page schema is {message.get('schema')!r}; this worker reads schema {SCHEMA}")
+        ids, queue, queued_at = message.get("ids"), message.get("queue"), message.get("queued_at")
+        if not isinstance(ids, list):
+            raise MessageError(f"ids is a {type(ids).__name__}, not a list")
+        if queue not in set(Queue):
+            raise MessageError(f"queue is {queue!r}, not one of {', '.join(Queue)}")
+        if not isinstance(queued_at, int | float) or isinstance(queued_at, bool):
+            raise MessageError(f"queued_at is {queued_at!r}, not seconds since the epoch")
+        return cls(tuple(map(_wire_id, ids)), Queue(queue), float(queued_at))
+
+
+def _wire_id(value: object) -> ProductId:
+    return value if isinstance(value, str) else to_product_id(value)

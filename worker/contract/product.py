@@ -1,0 +1,82 @@
+"""A product as the catalog stores it: one MongoDB document, or one document of a BSON dump."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from worker.contract.rejects import Reason
+
+#: An id that is an integer travels as that integer; any other travels as its text, to be rejected by name.
+ProductId = int | str
+
+INT64 = range(-(2**63), 2**63)
+
+
+class DocumentError(Exception):
+    """The document is no product that could be predicted; says why in the terms of a reject."""
+
+    def __init__(self, reason: Reason, detail: str):
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A listing with its pictures as stored, still encoded."""
+
+    id: int
+    #: JPEG or PNG bytes in catalog order; None where the document holds something that is not bytes
+    pictures: tuple[bytes | None, ...]
+    #: the shelf its seller chose; None for new listings without one
+    category_id: int | None = None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read `{_id, category_id?, imgs: [{picture}]}`.
+
+        Raises DocumentError when the id is not a 64-bit integer or there is no picture field at all. Single
+        pictures that are not bytes stay in place as None: the sound ones beside them can still be used.
+        """
+        identity = to_product_id(document.get("_id"))
+        if isinstance(identity, str):
+            raise DocumentError(Reason.BAD_ID, f"_id is {identity}, not a 64-bit integer")
+        images = document.get("imgs")
+        if not isinstance(images, list | tuple):
+            found = "missing" if images is None else f"a {type(images).__name__}, not a list"
+            raise DocumentError(Reason.NO_PICTURES, f"imgs is {found}")
+        if not images:
+            raise DocumentError(Reason.NO_PICTURES, "imgs is empty")
+        category = to_product_id(document.get("category_id"))
+        return cls(identity, tuple(map(_picture, images)), category if isinstance(category, int) else None)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """BLAKE2b-128 over the pictures in order, each with its length: the same bytes, the same fingerprint."""
+        digest = hashlib.blake2b(digest_size=16)
+        for picture in self.pictures:
+            digest.update(b"-" if picture is None else len(picture).to_bytes(8, "big"))
+            digest.update(picture or b"")
+        return digest.digest()
+
+
+def to_product_id(value: object) -> ProductId:
+    """Return an integer id as a plain int (from BSON Int64 too) and anything else as its text."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in INT64:
+        return int(value)
+    return f"{type(value).__name__}({str(value)[:200]!r})"
+
+
+def stand_in_id(text: str) -> int:
+    """Return the negative number under which an id that is not an integer is kept in `rejects`.
+
+    The store's key is a 64-bit integer, and catalog ids are positive: a stable hash below zero keeps such a
+    listing visible without ever meeting a real product. The id as written is in the reject's detail.
+    """
+    return -1 - (int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1)
+
+
+def _picture(image: object) -> bytes | None:
+    picture = image.get("picture") if isinstance(image, Mapping) else None
+    return bytes(picture) if isinstance(picture, bytes) else None

@@ -1,0 +1,152 @@
+"""Check and decode pictures with Pillow, and stack them into what the model takes."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from worker.contract.product import Product
+from worker.contract.rejects import Reason, Reject
+from worker.contract.settings import Settings
+from worker.contract.signature import Signature
+
+# Pillow's own limit only warns up to twice its value; ours is a setting and is checked before any decoding.
+Image.MAX_IMAGE_PIXELS = None
+
+MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
+#: JPEGs that TensorFlow decodes to the same bits as Pillow
+PLAIN_MODES = ("RGB", "L")
+
+
+class PictureError(Exception):
+    """This picture cannot be used; its product may have others."""
+
+    def __init__(self, reason: Reason, detail: str):
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one Predict call, every product's pictures together."""
+
+    products: list[Product]
+    #: uint8[N, side, side, 3], or N encoded pictures
+    pictures: NDArray[np.uint8] | list[bytes]
+    #: int64[N], the product of each row
+    product: NDArray[np.int64]
+    #: int32[N], which of its pictures
+    picture: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacker:
+    """Turns products into batches for one model."""
+
+    settings: Settings
+    signature: Signature
+    #: pixels; None when the model resizes by itself and does not say to what
+    side: int | None
+
+    def stack(self, products: Sequence[Product], prove: bool = False) -> tuple[Batch, list[Reject]]:
+        """Return one batch of the sound pictures and a reject for every product without any.
+
+        JPEG bytes are only looked at by their header, which is enough for all but damaged ones; `prove` decodes
+        them too. Pixels are always proven.
+        """
+        rows: list[NDArray[np.uint8] | bytes] = []
+        owners: list[tuple[int, int]] = []
+        sound: list[Product] = []
+        rejects: list[Reject] = []
+        for product in products:
+            usable, faults = self._sound_pictures(product, prove)
+            if not usable:
+                detail = "; ".join(f"picture {index}: {fault.detail}" for index, fault in faults)
+                rejects.append(Reject(product.id, faults[0][1].reason, detail))
+                continue
+            sound.append(product)
+            rows += [row for _, row in usable]
+            owners += [(product.id, index) for index, _ in usable]
+        pictures = np.stack(rows) if rows and self.signature is Signature.PIXELS else rows
+        identities = np.array([identity for identity, _ in owners], np.int64)
+        indices = np.array([index for _, index in owners], np.int32)
+        return Batch(sound, pictures, identities, indices), rejects  # type: ignore[arg-type]
+
+    def _sound_pictures(
+        self, product: Product, prove: bool
+    ) -> tuple[list[tuple[int, NDArray[np.uint8] | bytes]], list[tuple[int, PictureError]]]:
+        usable: list[tuple[int, NDArray[np.uint8] | bytes]] = []
+        faults: list[tuple[int, PictureError]] = []
+        for index, data in enumerate(product.pictures[: self.settings.max_pictures]):
+            try:
+                usable.append((index, self._row(data, prove)))
+            except PictureError as error:
+                faults.append((index, error))
+        return usable, faults
+
+    def _row(self, data: bytes | None, prove: bool) -> NDArray[np.uint8] | bytes:
+        image = open_picture(data, self.settings)
+        if self.signature is Signature.PIXELS:
+            return np.asarray(_decode(image, self.side))
+        if image.format == "JPEG" and image.mode in PLAIN_MODES:
+            if prove:
+                _decode(image, None)
+            assert data is not None  # open_picture refuses it
+            return data
+        # The graph's decoder reads PNG as well: pixels that it would see otherwise travel without loss.
+        lossless = io.BytesIO()
+        _decode(image, self.side).save(lossless, "PNG", compress_level=1)
+        return lossless.getvalue()
+
+
+def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
+    """Return the picture with only its header read; raises PictureError for what must not be decoded."""
+    if data is None:
+        raise PictureError(Reason.NOT_BYTES, "is not binary data")
+    if len(data) > settings.max_picture_bytes:
+        raise PictureError(Reason.TOO_LARGE, f"has {len(data):,} bytes, more than {settings.max_picture_bytes:,}")
+    kind = next((name for name, magic in MAGIC.items() if data.startswith(magic)), None)
+    if kind is None:
+        start = f"starts with {data[:8]!r}" if data else "is empty"
+        raise PictureError(Reason.WRONG_FORMAT, f"is neither JPEG nor PNG ({start})")
+    try:
+        image = Image.open(io.BytesIO(data), formats=[kind])
+    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever a hostile file makes them trip over
+        raise PictureError(Reason.UNDECODABLE, f"is a damaged {kind} ({error})") from error
+    if image.width * image.height > settings.max_picture_pixels:
+        limit = f"{settings.max_picture_pixels:,} pixels"
+        raise PictureError(Reason.TOO_LARGE, f"claims {image.width:,} x {image.height:,}, more than {limit}")
+    return image
+
+
+def _decode(image: Image.Image, side: int | None) -> Image.Image:
+    """Return RGB on white, resized to side x side where it is not; the exported graph resizes alike."""
+    try:
+        image.load()
+        if image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = image.convert("RGB")
+    except Exception as error:  # noqa: BLE001 - as above
+        raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error
+    if side is None or image.size == (side, side):
+        return image
+    return image.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def groups(products: Iterable[Product], settings: Settings) -> Iterator[list[Product]]:
+    """Yield the products in groups that fit one Predict call; a product is never cut in two."""
+    group: list[Product] = []
+    pictures = 0
+    for product in products:
+        count = min(len(product.pictures), settings.max_pictures)
+        if group and pictures + count > settings.max_batch_pictures:
+            yield group
+            group, pictures = [], 0
+        group.append(product)
+        pictures += count
+    if group:
+        yield group

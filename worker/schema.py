@@ -1,0 +1,57 @@
+"""Bring the SQL store to the newest schema, and tell when it is not."""
+
+import logging
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.contract.database import cause, make_engine
+from worker.contract.errors import ShelverError
+from worker.contract.settings import Settings, redact
+
+logger = logging.getLogger("worker")
+
+
+class SchemaError(ShelverError):
+    """The store's schema is not the one this version of Shelver writes."""
+
+
+def migrate(settings: Settings) -> str:
+    """Run the migrations that are missing, one process at a time; return the revision reached."""
+    config = _config(settings)
+    try:
+        command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        raise SchemaError(
+            f"{redact(settings.database_url)} cannot be migrated (SHELVER_DATABASE_URL): {cause(error)}"
+        ) from error
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def check(settings: Settings) -> None:
+    """Raise SchemaError unless the store is at the newest revision; a store that does not answer is waited for."""
+    head = ScriptDirectory.from_config(_config(settings)).get_current_head()
+    engine = make_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        logger.warning("%s does not answer yet: %s", redact(settings.database_url), cause(error))
+        return
+    finally:
+        engine.dispose()
+    if current != head:
+        raise SchemaError(
+            f"{redact(settings.database_url)} is at schema {current or 'none'}, not {head}: run shelver-worker migrate"
+        )
+
+
+def _config(settings: Settings) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["database_url"] = settings.database_url
+    return config

@@ -1,0 +1,231 @@
+"""The TensorFlow Serving client: what the model is, and one Predict call."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.contract.errors import ShelverError, Unavailable
+from worker.contract.product import Product
+from worker.contract.settings import Settings
+from worker.contract.signature import PREFIXES, Signature, Tensor, inputs, misfits, outputs
+from worker.outcome import Prediction
+from worker.pictures import Batch
+from worker.serving_api import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc, tensor_pb2, types_pb2
+
+#: room for the labels and shapes around the pictures of a request
+MESSAGE_OVERHEAD_BYTES = 2**20
+KEEPALIVE_MILLISECONDS = 30_000
+
+DTYPES = {
+    "uint8": (types_pb2.DT_UINT8, "int_val"),
+    "int32": (types_pb2.DT_INT32, "int_val"),
+    "int64": (types_pb2.DT_INT64, "int64_val"),
+    "float32": (types_pb2.DT_FLOAT, "float_val"),
+    "bytes": (types_pb2.DT_STRING, "string_val"),
+}
+NAMES = {number: name for name, (number, _) in DTYPES.items()}
+
+WAITING_HELPS = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+}
+
+
+class ModelUnfit(Unavailable):
+    """The model is missing or is not one of Shelver's: nothing can be predicted until it is put right."""
+
+
+class Refused(ShelverError):
+    """The model refuses these very pictures (INVALID_ARGUMENT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the server says of the model it serves now."""
+
+    version: int
+    #: pixels; None when the server has the jpeg signature alone
+    side: int | None
+
+
+class Serving:
+    """One channel to the model server. Build it after fork: gRPC does not survive one."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._model: Model | None = None
+        self._channel = grpc.insecure_channel(_target(settings.serving_address), _options(settings))
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def model(self) -> Model:
+        """Return the model that is served, asked once until a Predict call names another version.
+
+        Raises ModelUnfit when it is missing or has other inputs or outputs, Unavailable when nobody answers.
+        """
+        if self._model is None:
+            self._model = self._ask_model()
+        return self._model
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Return one prediction for every product of the batch, in its order, from one Predict call.
+
+        Raises Refused when the pictures are at fault, ModelUnfit when the model is, else Unavailable.
+        """
+        answer = self._call(self._stub.Predict, self._request(batch), self._settings.predict_timeout_seconds)
+        version = int(answer.model_spec.version.value)
+        if self._model is not None and version != self._model.version:
+            self._model = None  # another version took over: ask it before the next page
+        ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
+        counted = _array(answer.outputs["pictures"])
+        firsts = np.unique(batch.product, return_index=True, return_counts=True)
+        rows = {int(identity): (int(row), int(count)) for identity, row, count in zip(*firsts, strict=True)}
+        return [
+            _prediction(product, version, ranked, counted, *rows[product.id], self._say(version))
+            for product in batch.products
+        ]
+
+    def _request(self, batch: Batch) -> Any:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self._settings.model_name
+        request.model_spec.signature_name = self._settings.model_signature.value
+        name = "pixels" if isinstance(batch.pictures, np.ndarray) else "jpeg"
+        for key, values in ((name, batch.pictures), ("product", batch.product), ("picture", batch.picture)):
+            request.inputs[key].CopyFrom(_tensor(values))
+        return request
+
+    def _ask_model(self) -> Model:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = self._settings.model_name
+        answer = self._call(self._stub.GetModelMetadata, request, self._settings.connect_timeout_seconds)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(signatures)
+        version = int(answer.model_spec.version.value)
+        wanted = self._settings.model_signature
+        if wanted.value not in signatures.signature_def:
+            raise ModelUnfit(
+                f"{self._say(version)} has no signature {wanted.value}: publish it with shelver-trainer, or set "
+                f"SHELVER_SIGNATURE={'pixels' if wanted is Signature.JPEG else 'jpeg'}"
+            )
+        definition = signatures.signature_def[wanted.value]
+        problems = [
+            *misfits("input", inputs(wanted), _describe(definition.inputs)),
+            *misfits("output", outputs(), _describe(definition.outputs)),
+        ]
+        if problems:
+            raise ModelUnfit(f"{self._say(version)} does not fit: {'; '.join(problems)}; publish it with shelver-trainer")
+        return Model(version, _side(signatures))
+
+    def _call(self, method: Callable[..., Any], request: Any, timeout_seconds: float) -> Any:
+        try:
+            return method(request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            code, detail = error.code(), (error.details() or "")[:300]
+            if code not in WAITING_HELPS:
+                self._model = None  # it may have become another one: ask before the next call
+            if code is grpc.StatusCode.INVALID_ARGUMENT:
+                raise Refused(detail) from error
+            place = f"the model server at {self._settings.serving_address}"
+            if code in WAITING_HELPS:
+                raise Unavailable(f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {detail}") from error
+            raise ModelUnfit(
+                f"{place} does not serve {self._settings.model_name} (SHELVER_MODEL_NAME): {code.name}: {detail}; "
+                "publish the model there or name one that it has"
+            ) from error
+
+    def _say(self, version: int) -> str:
+        return f"model {self._settings.model_name} version {version} at {self._settings.serving_address}"
+
+
+def _target(address: str) -> str:
+    """One name may stand for several replicas: look all of them up, and take turns."""
+    return address if "://" in address or address.startswith(("dns:", "unix:")) else f"dns:///{address}"
+
+
+def _options(settings: Settings) -> list[tuple[str, Any]]:
+    # Larger of the two signatures: nothing is known of the model yet, and the limit only guards our own memory.
+    largest = settings.max_batch_pictures * max(settings.max_picture_bytes, 1024 * 1024 * 3) + MESSAGE_OVERHEAD_BYTES
+    return [
+        ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.max_send_message_length", min(largest, 2**31 - 1)),
+        ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.enable_retries", 0),  # waiting is the pipeline's business: one place decides how long
+    ]
+
+
+def _tensor(values: NDArray[Any] | list[bytes]) -> Any:
+    dtype = str(values.dtype) if isinstance(values, np.ndarray) else "bytes"
+    tensor = tensor_pb2.TensorProto(dtype=DTYPES[dtype][0])
+    for size in np.shape(values) if isinstance(values, np.ndarray) else (len(values),):
+        tensor.tensor_shape.dim.add().size = size
+    if isinstance(values, np.ndarray):
+        tensor.tensor_content = values.tobytes()
+    else:
+        tensor.string_val.extend(values)
+    return tensor
+
+
+def _array(tensor: Any) -> NDArray[Any]:
+    """Read a numeric tensor in either encoding; a single value may stand for all (TensorProto's own rule)."""
+    name = NAMES[tensor.dtype]
+    shape = [dimension.size for dimension in tensor.tensor_shape.dim]
+    if tensor.tensor_content:
+        return np.frombuffer(tensor.tensor_content, name).reshape(shape)
+    values = np.array(getattr(tensor, DTYPES[name][1]), name)
+    return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
+
+
+def _ranked(tensors: Any, prefix: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    return _array(tensors[f"{prefix}category"]), _array(tensors[f"{prefix}score"])
+
+
+def _prediction(
+    product: Product,
+    version: int,
+    ranked: dict[int, tuple[NDArray[Any], NDArray[Any]]],
+    counted: NDArray[Any],
+    row: int,
+    sent: int,
+    model: str,
+) -> Prediction:
+    if counted[row] != sent:
+        raise ModelUnfit(
+            f"{model} averaged {counted[row]} pictures of product {product.id} where {sent} were sent: its graph does "
+            "not keep products apart; publish it with shelver-trainer"
+        )
+    best = {level: list(_pairs(ids[row], scores[row])) for level, (ids, scores) in ranked.items()}
+    return Prediction(product, version, best[3], best[2][0], best[1][0], sent)
+
+
+def _pairs(ids: NDArray[Any], scores: NDArray[Any]) -> Iterable[tuple[int, float]]:
+    return zip(ids.tolist(), scores.tolist(), strict=True)
+
+
+def _describe(tensors: Any) -> dict[str, Tensor]:
+    return {name: _describe_one(info) for name, info in tensors.items()}
+
+
+def _describe_one(info: Any) -> Tensor:
+    shape = tuple(None if dimension.size < 0 else int(dimension.size) for dimension in info.tensor_shape.dim)
+    return Tensor(NAMES.get(info.dtype, types_pb2.DataType.Name(info.dtype)), shape)
+
+
+def _side(signatures: Any) -> int | None:
+    if Signature.PIXELS.value not in signatures.signature_def:
+        return None
+    pixels = _describe(signatures.signature_def[Signature.PIXELS.value].inputs).get("pixels")
+    return pixels.shape[1] if pixels is not None and len(pixels.shape) == 4 else None

@@ -1,0 +1,124 @@
+"""One transaction a page: predictions, candidates and rejects, written so that a second time changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, select
+
+from worker.contract.database import Database
+from worker.contract.errors import Unavailable
+from worker.contract.product import Product
+from worker.contract.settings import Settings
+from worker.contract.tables import candidates, models, predictions, rejects
+from worker.outcome import Outcome, Prediction
+from worker.upsert import Row, upsert
+
+
+class NotRegistered(Unavailable):
+    """The served model has no row in `models`: its predictions could not name it."""
+
+
+class Store:
+    """The SQL store as the worker writes it. Build it after fork."""
+
+    def __init__(self, settings: Settings):
+        self._model_name = settings.model_name
+        self._database = Database(settings.database_url)
+        self._model_ids: dict[int, int] = {}  # version -> models.id; a row of `models` never changes its id
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._database.close()
+
+    def known(self, products: Sequence[Product], version: int) -> list[int]:
+        """Return the ids that this model version already predicted from the very same pictures.
+
+        Raises Unavailable when the database does not answer, NotRegistered when the model has no row.
+        """
+        if not products:
+            return []
+        fingerprints = {product.id: product.fingerprint for product in products}
+        with self._database.begin() as connection:
+            query = select(predictions.c.product_id, predictions.c.fingerprint).where(
+                predictions.c.model_id == self._model_id(connection, version),
+                predictions.c.product_id.in_(fingerprints),
+            )
+            return [
+                row.product_id
+                for row in connection.execute(query)
+                if row.fingerprint == fingerprints[row.product_id]
+            ]
+
+    def save(self, outcome: Outcome) -> None:
+        """Write a page's outcome in one transaction; rows are sorted by key so that two pages do not deadlock.
+
+        A prediction, new or known, removes the product's reject. Raises as `known` does.
+        """
+        now = datetime.now(UTC)
+        ordered = sorted(outcome.predictions, key=lambda each: each.product.id)
+        settled = [*outcome.known, *(each.product.id for each in ordered)]
+        with self._database.begin() as connection:
+            ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
+            upsert(connection, predictions, [_prediction_row(each, ids, outcome, now) for each in ordered])
+            upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
+            upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
+            if settled:
+                connection.execute(delete(rejects).where(rejects.c.product_id.in_(settled)))
+
+    def _model_id(self, connection: Connection, version: int) -> int:
+        if version not in self._model_ids:
+            query = select(models.c.id).where(models.c.name == self._model_name, models.c.version == version)
+            found = connection.scalar(query)
+            if found is None:
+                raise NotRegistered(
+                    f"model {self._model_name} version {version} is served but not registered in {self._database.address}: publish "
+                    "it with shelver-trainer publish against this SHELVER_DATABASE_URL"
+                )
+            self._model_ids[version] = found
+        return self._model_ids[version]
+
+
+def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcome, now: datetime) -> Row:
+    (category_id, score), *others = each.candidates
+    return {
+        "product_id": each.product.id,
+        "model_id": model_ids[each.model_version],
+        "category_id": category_id,
+        "score": score,
+        "margin": score - others[0][1] if others else score,
+        "level2_id": each.level2[0],
+        "level2_score": each.level2[1],
+        "level1_id": each.level1[0],
+        "level1_score": each.level1[1],
+        "picture_count": each.picture_count,
+        "fingerprint": each.product.fingerprint,
+        "listed_category_id": each.product.category_id,
+        "queue": outcome.page.queue,
+        "queued_at": datetime.fromtimestamp(outcome.page.queued_at, UTC),
+        "predicted_at": now,
+    }
+
+
+def _candidate_rows(each: Prediction, model_ids: dict[int, int]) -> Iterator[Row]:
+    for rank, (category_id, score) in enumerate(each.candidates, start=1):
+        yield {
+            "product_id": each.product.id,
+            "model_id": model_ids[each.model_version],
+            "rank": rank,
+            "category_id": category_id,
+            "score": score,
+        }
+
+
+def _reject_rows(outcome: Outcome, now: datetime) -> list[Row]:
+    return [
+        {
+            "product_id": each.product_id,
+            "reason": each.reason,
+            "detail": each.detail.replace("\0", "\\0"),  # PostgreSQL's text takes no NUL
+            "attempts": 1,
+            "first_at": now,
+            "last_at": now,
+        }
+        for each in sorted(outcome.rejects, key=lambda reject: reject.product_id)
+    ]
