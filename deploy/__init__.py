@@ -1,0 +1,1 @@
+"""How Shelver runs: local (one machine, one command)."""

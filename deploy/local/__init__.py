@@ -1,0 +1,1 @@
+"""The whole line on one machine: `make demo`, `make up`, `make down`."""
