@@ -1,8 +1,10 @@
 """Where a producer goes on after a restart, kept in SQL beside the predictions."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
+from bson import json_util
 from sqlalchemy import insert, select, update
 
 from worker.contract.database import Database
@@ -11,7 +13,7 @@ from worker.contract.tables import cursors
 
 
 class Cursor:
-    """One named position, any JSON value. Reading and writing raise Unavailable when the database fails."""
+    """One named position, any BSON value (a resume token may hold binary), kept as MongoDB's extended JSON. Reading and writing raise Unavailable when the database fails."""
 
     def __init__(self, settings: Settings, name: str):
         self._database = Database(settings.database_url)
@@ -20,11 +22,12 @@ class Cursor:
     def read(self) -> Any:
         """Return the position, None when there is none yet."""
         with self._database.begin() as connection:
-            return connection.scalar(select(cursors.c.position).where(cursors.c.name == self._name))
+            position = connection.scalar(select(cursors.c.position).where(cursors.c.name == self._name))
+        return json_util.loads(json.dumps(position))
 
     def write(self, position: Any) -> None:
         """Store the position."""
-        values = {"position": position, "updated_at": datetime.now(UTC)}
+        values = {"position": json.loads(json_util.dumps(position)), "updated_at": datetime.now(UTC)}
         with self._database.begin() as connection:
             changed = connection.execute(update(cursors).where(cursors.c.name == self._name).values(values))
             if changed.rowcount == 0:

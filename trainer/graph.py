@@ -59,7 +59,11 @@ class Classifier(tf.Module):
         `classes` are the category ids of the logits, all of one level of `taxonomy`.
         """
         super().__init__(name="shelver")
-        self.network = network
+        # Keras keeps each variable in a wrapper of its own. TensorFlow Serving restores what the module tracks, and a
+        # tracked wrapper would be restored beside the variable that the graph reads: so track the bare ones, and keep
+        # the network out of sight.
+        self.variables_to_restore = [variable.value for variable in network.variables]
+        self._network = lambda pixels: network(pixels, training=False)
         self.side = side
         self.top_k = top_k
         self.temperature = temperature
@@ -79,7 +83,7 @@ class Classifier(tf.Module):
 
     def __call__(self, pixels: tf.Tensor, product: tf.Tensor, picture: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answer uint8[N, side, side, 3], int64[N], int32[N] with a row for every input row."""
-        logits = self.network(tf.cast(pixels, tf.float32), training=False)
+        logits = self._network(tf.cast(pixels, tf.float32))
         scores = tf.nn.softmax(tf.cast(logits, tf.float32) / self.temperature)
         mean, counted, owner = mean_by_product(scores, product, picture)
         outputs = {"pictures": tf.gather(counted, owner)}

@@ -34,7 +34,8 @@ def run(context: typer.Context) -> None:
     schema.check(settings)
     from worker.tasks import app as celery  # here, so that --help and `show` need no Celery
 
-    logging.getLogger("celery").setLevel(logging.INFO)
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)  # the task itself logs one line a page
     defaults = ["--without-gossip", "--without-mingle"]
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):
         defaults += ["--queues", ",".join(Queue)]

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.contract.errors import Unavailable
 from worker.contract.settings import redact
@@ -24,15 +25,15 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Give a connection and commit at the end; raises Unavailable for every error of the database.
+        """Give a connection and commit at the end; raises Unavailable for every error that the server tells.
 
         Every one, because no page may be lost over any: a constraint that does not hold is mended on the server
-        (or by a migration) too, and the page waits for it.
+        (or by a migration) too, and the page waits for it. An error of our own making passes as it is.
         """
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"{self.address} fails (SHELVER_DATABASE_URL): {cause(error)}") from error
 
     def close(self) -> None:

@@ -1,0 +1,37 @@
+# Shelver. Every target makes .venv by itself; PYTHON chooses the interpreter it is made with.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: help demo up down test lint format
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/local ## train, list, predict and tell, on one machine; DUMP= CATEGORIES= LISTINGS= LABELS= SUMMARY=
+	@$(BIN)/python -m deploy.local demo $(if $(DUMP),--dump "$(DUMP)") $(if $(CATEGORIES),--categories "$(CATEGORIES)") \
+	  $(if $(LISTINGS),--listings "$(LISTINGS)") $(if $(LABELS),--labels "$(LABELS)") $(if $(SUMMARY),--summary "$(SUMMARY)")
+
+up: .venv/local ## start the whole line and leave it running
+	@$(BIN)/python -m deploy.local up
+
+down: .venv/local ## stop what up started
+	@$(BIN)/python -m deploy.local down
+
+test: lint ## everything that must hold
+	$(BIN)/python -m pytest
+
+lint: .venv/dev ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev ## put the sources into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# PIP_CONSTRAINT reaches the build's own environment too, which --constraint does not.
+.venv/local .venv/dev: .venv/%: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "error: Python 3.11 with venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing shelver[$*] into .venv"
+	@PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@

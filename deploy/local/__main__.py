@@ -1,0 +1,193 @@
+"""python -m deploy.local demo | up | down."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from pymongo import MongoClient
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.local import report, toy
+from deploy.local.listing import Catalog
+from deploy.local.processes import Processes, stop_tree, tail
+from deploy.local.stack import Stack
+from worker.contract.command import run as run_command
+from worker.contract.errors import ShelverError
+from worker.contract.settings import PREFIX
+from worker.contract.taxonomy import Taxonomy
+
+ROOT = Path(__file__).resolve().parents[2] / ".local"
+STATE = ROOT / "up" / "state.json"
+
+app = typer.Typer(
+    help="The whole line on one machine, on servers that pip installs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+File = typer.Option(exists=True, dir_okay=False, resolve_path=True)
+
+
+class LocalError(ShelverError):
+    """The local line cannot be started or stopped as asked."""
+
+
+@app.command()
+def demo(
+    dump: Annotated[Path | None, File] = None,
+    categories: Annotated[Path | None, File] = None,
+    listings: Annotated[Path | None, File] = None,
+    labels: Annotated[Path | None, File] = None,
+    summary: Annotated[Path | None, typer.Option(dir_okay=False, resolve_path=True, help="write the totals as JSON")] = None,
+) -> None:
+    """Train on a drawn catalog (or on DUMP), list new products, wait for their predictions, tell, and stop all."""
+    given = [each for each in (dump, categories, listings) if each]
+    if given and len(given) < 3:
+        raise LocalError("a dump of your own needs all of DUMP=, CATEGORIES= and LISTINGS= (and LABELS= for accuracy)")
+    folder = ROOT / "demo"
+    with _alone(folder), _stopping(Processes(folder / "logs")) as processes:
+        started = time.monotonic()
+
+        def say(what: str) -> None:
+            console.print(f"[bold]{time.monotonic() - started:6.1f} s[/]  {what}")
+
+        if not dump or not categories or not listings:
+            say("drawing a toy catalog")
+            drawn = toy.draw(folder / "catalog")
+            dump, categories, listings, labels = drawn.dump, drawn.categories, drawn.listings, drawn.labels
+        stack = Stack(folder, processes, say)
+        database = f"shelver_demo_{time.time_ns()}"  # never the catalog of a server that was there before
+        stack.start_servers(database)
+        try:
+            stack.load(dump)
+            stack.train(dump, categories)
+            stack.start_line()
+            _list_and_report(stack, categories, listings, labels, summary)
+        finally:
+            if "SHELVER_MONGO_URL" in os.environ:
+                with MongoClient(os.environ["SHELVER_MONGO_URL"]) as client:
+                    client.drop_database(database)
+        say(f"done; the data is in {folder}: shelver.db, models/, run/, logs/")
+
+
+def _list_and_report(stack: Stack, categories: Path, listings: Path, labels: Path | None, summary: Path | None) -> None:
+    stack.say(f"listing the products of {listings}")
+    catalog = Catalog(stack.environment)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console) as bars:
+            task = bars.add_task("rows stored", total=None)
+            listed = catalog.list_all(listings, lambda count: bars.advance(task, count))
+            bars.update(task, total=len(listed.listed_at))
+    except ShelverError as error:
+        logs = "\n".join(tail(stack.folder / "logs" / f"{name}.log") for name in ("watch", "worker"))
+        raise LocalError(f"{error}; {logs}") from error
+    finally:
+        catalog.close()
+    rows = report.read_rows(stack.environment["SHELVER_DATABASE_URL"], listed, labels)
+    totals = report.summarise(rows, listed, Taxonomy.from_csv(categories))
+    report.print_report(console, rows, totals, categories)
+    if summary:
+        report.write_summary(summary, totals)
+
+
+@app.command()
+def up() -> None:
+    """Start the whole line and leave it running; its data stays for the next time."""
+    if STATE.exists():
+        raise LocalError("it is up already: make down stops it")
+    folder = ROOT / "up"
+    folder.mkdir(parents=True, exist_ok=True)
+    processes = Processes(folder / "logs", outlive_us=True)
+    try:
+        drawn = toy.draw(folder / "catalog")
+        stack = Stack(folder, processes, lambda what: console.print(what))
+        stack.start_servers("shelver")
+        if not stack.models.exists():
+            stack.load(drawn.dump)
+            stack.train(drawn.dump, drawn.categories)
+        stack.start_line()
+        _keep(stack)
+    except BaseException:
+        processes.stop()
+        raise
+    console.print(_directions(stack, drawn))
+
+
+def _keep(stack: Stack) -> None:
+    """Note what runs, for `down`, and the variables that lead to it, for a person's shell."""
+    processes = [{"pid": each.pid, "born": psutil.Process(each.pid).create_time()} for each in stack.processes.started]
+    ours = {name: value for name, value in stack.environment.items() if name.startswith(PREFIX)}
+    (stack.folder / "env").write_text("".join(f"export {name}='{value}'\n" for name, value in ours.items()))
+    STATE.write_text(json.dumps(processes))
+
+
+def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:
+    where = "\n".join(
+        f"  {what:13} {stack.environment[PREFIX + name]}"
+        for what, name in (
+            ("MongoDB", "MONGO_URL"),
+            ("Redis", "REDIS_URL"),
+            ("model server", "SERVING_ADDRESS"),
+            ("store", "DATABASE_URL"),
+        )
+    )
+    return (
+        f"up:\n{where}\n  {'logs, data':13} {stack.folder}\n\ntry it:\n  . {stack.folder / 'env'}\n"
+        f"  .venv/bin/shelver-producer load {drawn.listings}     # lists new products; the watcher sees them\n"
+        "  .venv/bin/shelver-worker show ID\n\nmake down stops it."
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started; the data stays."""
+    if not STATE.exists():
+        console.print("nothing is up")
+        return
+    for each in reversed(json.loads(STATE.read_text())):
+        # A pid may be somebody else's by now; the time of birth tells.
+        if psutil.pid_exists(each["pid"]) and abs(psutil.Process(each["pid"]).create_time() - each["born"]) < 1:
+            stop_tree(each["pid"])
+    STATE.unlink()
+    console.print(f"stopped; the data stays in {STATE.parent}")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Have the folder, empty, to ourselves."""
+    ROOT.mkdir(exist_ok=True)
+    with (ROOT / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LocalError(f"another demo runs in {ROOT.parent}: wait for it, or use a second copy") from error
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        yield
+
+
+@contextmanager
+def _stopping(processes: Processes) -> Iterator[Processes]:
+    """Stop everything at the end, whether by success, failure, Ctrl-C, or a polite kill."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield processes
+    finally:
+        processes.stop()
+
+
+if __name__ == "__main__":
+    run_command(app)

@@ -1,0 +1,79 @@
+"""The line of one machine: servers, a trained model, its server, a worker and a watcher."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local import servers
+from deploy.local.processes import Processes, Started, run
+from worker.contract.settings import PREFIX
+
+#: TensorFlow on the CPU spends a fifth of its time in page faults unless freed memory stays with the process
+ROOMY_MALLOC = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+LOAD_SECONDS = 180
+
+
+@dataclass
+class Stack:
+    """Everything that runs, in one folder. Every step is one of the commands a person would type."""
+
+    folder: Path
+    processes: Processes
+    say: Callable[[str], None]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def models(self) -> Path:
+        """The model server's folder."""
+        return self.folder / "models"
+
+    def start_servers(self, mongo_database: str) -> None:
+        """Start MongoDB and Redis, and make the store."""
+        self.say("starting MongoDB and Redis")
+        settings = {
+            "MONGO_URL": servers.mongo(self.processes, self.folder / "mongo"),
+            "MONGO_DATABASE": mongo_database,
+            "REDIS_URL": servers.redis_server(self.processes, self.folder / "redis"),
+            "DATABASE_URL": os.environ.get("SHELVER_DATABASE_URL", f"sqlite:///{self.folder / 'shelver.db'}"),
+        }
+        self.environment = {**os.environ, **{PREFIX + name: value for name, value in settings.items()}}
+        self.run("migrate", ["worker", "migrate"])
+
+    def load(self, dump: Path) -> None:
+        """Bring a dump into MongoDB."""
+        self.say(f"loading {dump} into MongoDB")
+        self.run("load", ["producer", "load", str(dump)])
+
+    def train(self, dump: Path, categories: Path) -> None:
+        """Fit, judge and publish a model."""
+        runs = self.folder / "run"
+        self.say(f"training on {dump}")
+        self.run("fit", ["trainer", "fit", str(dump), "--categories", str(categories), "--run", str(runs)])
+        self.run("evaluate", ["trainer", "evaluate", str(runs)])
+        self.run("publish", ["trainer", "publish", str(runs), str(self.models)])
+
+    def start_line(self, concurrency: int = 2) -> None:
+        """Start model server, worker and watcher; returns when all three are ready."""
+        self.say("starting the model server, a worker and the watcher")
+        serving = self._start("serve", ["trainer", "serve", str(self.models), "--port", "0"])
+        self.environment["SHELVER_SERVING_ADDRESS"] = serving.wait_for(r"on (127\.0\.0\.1:\d+)", LOAD_SECONDS)[1]
+        node = f"shelver-{os.getpid()}@%h"
+        worker = self._start("worker", ["worker", "run", "--concurrency", str(concurrency), "-n", node])
+        watcher = self._start("watch", ["producer", "watch"])
+        worker.wait_for(r"@\S+ ready")
+        watcher.wait_for(r"watching ")
+
+    def run(self, name: str, command: Sequence[str]) -> None:
+        """Run one of Shelver's commands to its end."""
+        environment = {**self.environment, **ROOMY_MALLOC}
+        run(name, [sys.executable, "-m", *command], environment, self.folder / "logs" / f"{name}.log")
+
+    def _start(self, name: str, command: Sequence[str]) -> Started:
+        environment = {**self.environment, **(ROOMY_MALLOC if name == "serve" else {})}
+        return self.processes.start(name, [sys.executable, "-m", *command], environment)
