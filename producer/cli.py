@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.progress import TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from producer import backfill as backfilling
 from producer import load as loading
@@ -32,12 +39,22 @@ logger = logging.getLogger("producer")
 
 @app.command()
 def load(
-    dump: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="a BSON dump, e.g. train.bson")],
-    tolerate: Annotated[bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")] = False,
+    dump: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="a BSON dump, e.g. train.bson")
+    ],
+    tolerate: Annotated[
+        bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")
+    ] = False,
 ) -> None:
     """Restore a BSON dump into MongoDB. Safe to repeat: documents that are there already are left alone."""
     settings = configuration.load()
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with open_listings(settings) as listings, Progress(*columns) as progress:
         task = progress.add_task(f"loading {dump.name}", total=dump.stat().st_size)
         loaded = loading.load(listings, dump, lambda size: progress.advance(task, size))

@@ -13,7 +13,10 @@ from worker.contract.tables import cursors
 
 
 class Cursor:
-    """One named position, any BSON value (a resume token may hold binary), kept as MongoDB's extended JSON. Reading and writing raise Unavailable when the database fails."""
+    """One named position, any BSON value: kept as extended JSON, because a resume token may hold binary.
+
+    Reading and writing raise Unavailable when the database fails.
+    """
 
     def __init__(self, settings: Settings, name: str):
         self._database = Database(settings.database_url)

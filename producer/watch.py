@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Any
 
-from pymongo.change_stream import CollectionChangeStream
+from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure
 
 from producer.cursors import Cursor
@@ -66,7 +66,7 @@ class Watcher:
             except OperationFailure as error:
                 raise self._explain(error) from error
 
-    def _page(self, stream: CollectionChangeStream[Any]) -> None:
+    def _page(self, stream: ChangeStream[dict[str, Any]]) -> None:
         """Collect ids until the page is full, its first id has waited long enough, or nothing more comes."""
         ids: list[ProductId] = []
         deadline = float("inf")
@@ -85,12 +85,12 @@ class Watcher:
         place = redact(self._settings.mongo_url)
         if error.code == NOT_A_REPLICA_SET:
             return WatchError(
-                f"MongoDB at {place} is not a replica set and has no change streams: start mongod with --replSet and run "
-                "rs.initiate() once, or use shelver-producer backfill"
+                f"MongoDB at {place} is not a replica set and has no change streams: start mongod with --replSet and "
+                "run rs.initiate() once, or use shelver-producer backfill"
             )
         if error.code in HISTORY_LOST:
             return WatchError(
-                f"MongoDB at {place} no longer has the changes since this watcher's last position: run shelver-producer "
-                "watch --from-now, then shelver-producer backfill for what was listed in between"
+                f"MongoDB at {place} no longer has the changes since this watcher's last position: run "
+                "shelver-producer watch --from-now, then shelver-producer backfill for what was listed in between"
             )
         return error

@@ -32,7 +32,13 @@ RunFolder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="a
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as bars:
 
         def track(what: str, total: int) -> Callable[[int], None]:
@@ -44,16 +50,21 @@ def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
 
 @app.command()
 def fit(
-    dump: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a BSON dump with categories, e.g. train.bson")],
+    dump: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="a BSON dump with categories, e.g. train.bson")
+    ],
     categories: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="category_names.csv")],
     run: Annotated[Path, typer.Option(file_okay=False, help="folder to write the run to")] = Path("runs/lite0"),
     seed: Annotated[int, typer.Option(help="decides split and training; the same seed, the same split")] = 1,
     held_out: Annotated[float, typer.Option(min=0, max=0.9, help="share of the products to judge the model by")] = 0.1,
     epochs: Annotated[int, typer.Option(min=1, help="of the head, over all pictures")] = 40,
     weights: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Lite0 weights in place of the packaged ImageNet ones")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Lite0 weights in place of the packaged ImageNet ones"),
     ] = None,
-    tolerate: Annotated[bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")] = False,
+    tolerate: Annotated[
+        bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")
+    ] = False,
 ) -> None:
     """Train a softmax head on a frozen EfficientNet-Lite0; products with a common picture are held out together."""
     from trainer.fit import Recipe
@@ -85,7 +96,9 @@ def evaluate(run: RunFolder) -> None:
 @app.command()
 def publish(
     run: RunFolder,
-    models: Annotated[Path, typer.Argument(file_okay=False, help="the model server's folder; NAME/VERSION is made in it")],
+    models: Annotated[
+        Path, typer.Argument(file_okay=False, help="the model server's folder; NAME/VERSION is made in it")
+    ],
     name: Annotated[str, typer.Option(help="as TensorFlow Serving and SHELVER_MODEL_NAME call it")] = "shelver",
     version: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="the next free one when left out")] = None,
     top_k: Annotated[int, typer.Option(min=5, max=100, help="ranked categories a product gets, at each level")] = 10,

@@ -58,7 +58,9 @@ def _answers(run: Run, classifier: Classifier, dump: Path) -> Iterator[tuple[lis
             np.array([place for place, _, _ in rows], np.int64),
             np.array([index for _, index, _ in rows], np.int32),
         )
-        firsts = [next(row for row, (place, _, _) in enumerate(rows) if place == wanted) for wanted in range(len(batch))]
+        firsts = [
+            next(row for row, (place, _, _) in enumerate(rows) if place == wanted) for wanted in range(len(batch))
+        ]
         return [truth for _, truth, _ in batch], {name: value.numpy()[firsts] for name, value in outputs.items()}
 
     for product, category, pictures in labelled(dump, Reading()):

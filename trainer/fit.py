@@ -72,9 +72,7 @@ def fit(
     return run, census.reading
 
 
-def _training_pictures(
-    dump: Path, census: Census, advance: Callable[[int], None]
-) -> Iterator[tuple[int, int, bytes]]:
+def _training_pictures(dump: Path, census: Census, advance: Callable[[int], None]) -> Iterator[tuple[int, int, bytes]]:
     for product, category, pictures in labelled(dump, Reading()):
         if product.id in census.held_out:
             advance(len(pictures))
@@ -90,7 +88,11 @@ def _at_picture_size(backbone: keras.Model) -> keras.Model:
 
 
 def _train_head(
-    values: np.ndarray, labels: np.ndarray, classes: int, recipe: Recipe, track: Callable[[str, int], Callable[[int], None]]
+    values: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    recipe: Recipe,
+    track: Callable[[str, int], Callable[[int], None]],
 ) -> keras.Model:
     """Return float32[N, F] -> float32[N, classes] logits, trained with AdamW and a cosine to zero."""
     inputs = keras.Input(values.shape[1:])
@@ -103,7 +105,7 @@ def _train_head(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     advance = track("training the head", recipe.epochs)
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1))  # noqa: ARG005 - Keras names them
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1))
     head.fit(values, labels, recipe.batch, recipe.epochs, verbose=0, callbacks=[told])
     return keras.Model(inputs, dense(normalised))  # dropout was for training: its random state has no place in a graph
 

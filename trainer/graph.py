@@ -72,13 +72,14 @@ class Classifier(tf.Module):
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the concrete functions to export, by signature name."""
         functions = {
-            Signature.PIXELS: tf.function(lambda pixels, product, picture: self(pixels, product, picture)),
+            Signature.PIXELS: tf.function(self.__call__),
             Signature.JPEG: tf.function(
                 lambda jpeg, product, picture: self(decode_all(jpeg, self.side), product, picture)
             ),
         }
         return {
-            kind.value: function.get_concrete_function(**_specs(kind, self.side)) for kind, function in functions.items()
+            kind.value: function.get_concrete_function(**_specs(kind, self.side))
+            for kind, function in functions.items()
         }
 
     def __call__(self, pixels: tf.Tensor, product: tf.Tensor, picture: tf.Tensor) -> dict[str, tf.Tensor]:

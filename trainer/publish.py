@@ -41,7 +41,9 @@ def open_classifier(run: Run, top_k: int = 10) -> Classifier:
     return Classifier(network, run.classes, run.taxonomy, run.picture_side, top_k)
 
 
-def publish(run: Run, classifier: Classifier, models_folder: Path, name: str, version: int | None, database_url: str) -> Path:
+def publish(
+    run: Run, classifier: Classifier, models_folder: Path, name: str, version: int | None, database_url: str
+) -> Path:
     """Publish a run; return MODELS/NAME/VERSION, which appears whole or not at all.
 
     `version` is one more than any on disk or in SQL when None. Raises PublishError when the version exists,

@@ -81,7 +81,8 @@ def take_census(path: Path, taxonomy: Taxonomy, fraction: float, seed: int) -> C
     classes = sorted({category for identity, category in labels.items() if identity not in held})
     if len(classes) < 2:
         raise SamplesError(
-            f"{path} has training products of {len(classes)} categories, and at least 2 are needed: is it a training dump?"
+            f"{path} has training products of {len(classes)} categories, and at least 2 are needed: "
+            "is it a training dump?"
         )
     return Census(held, classes, len(hashes), sum(len(each) for _, each in hashes), reading)
 
@@ -90,5 +91,9 @@ def _check_labels(path: Path, labels: dict[int, int], taxonomy: Taxonomy) -> Non
     known = {category.id for category in taxonomy.level(3)}
     strange = sorted(set(labels.values()) - known)
     if strange:
-        named = ", ".join(map(str, strange[:QUOTED])) + (f" and {len(strange) - QUOTED} more" if len(strange) > QUOTED else "")
-        raise SamplesError(f"{path} has products of categories that the category file lacks: {named}; add their lines to it")
+        named = ", ".join(map(str, strange[:QUOTED])) + (
+            f" and {len(strange) - QUOTED} more" if len(strange) > QUOTED else ""
+        )
+        raise SamplesError(
+            f"{path} has products of categories that the category file lacks: {named}; add their lines to it"
+        )

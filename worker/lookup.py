@@ -118,5 +118,7 @@ def _candidates(connection: Connection, identity: int, model_id: int) -> list[Sh
 
 
 def _names(connection: Connection, ids: list[int | None]) -> dict[int, str]:
-    query = select(categories.c.id, categories.c.name).where(categories.c.id.in_([each for each in ids if each is not None]))
+    query = select(categories.c.id, categories.c.name).where(
+        categories.c.id.in_([each for each in ids if each is not None])
+    )
     return {row.id: row.name for row in connection.execute(query)}

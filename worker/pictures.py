@@ -115,7 +115,7 @@ def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
         raise PictureError(Reason.WRONG_FORMAT, f"is neither JPEG nor PNG ({start})")
     try:
         image = Image.open(io.BytesIO(data), formats=[kind])
-    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever a hostile file makes them trip over
+    except Exception as error:  # Pillow's parsers raise whatever a hostile file makes them trip over
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {kind} ({error})") from error
     if image.width * image.height > settings.max_picture_pixels:
         limit = f"{settings.max_picture_pixels:,} pixels"
@@ -130,7 +130,7 @@ def _decode(image: Image.Image, side: int | None) -> Image.Image:
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         image = image.convert("RGB")
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error
     if side is None or image.size == (side, side):
         return image

@@ -125,7 +125,9 @@ class Serving:
             *misfits("output", outputs(), _describe(definition.outputs)),
         ]
         if problems:
-            raise ModelUnfit(f"{self._say(version)} does not fit: {'; '.join(problems)}; publish it with shelver-trainer")
+            raise ModelUnfit(
+                f"{self._say(version)} does not fit: {'; '.join(problems)}; publish it with shelver-trainer"
+            )
         return Model(version, _side(signatures))
 
     def _call(self, method: Callable[..., Any], request: Any, timeout_seconds: float) -> Any:
@@ -139,7 +141,9 @@ class Serving:
                 raise Refused(detail) from error
             place = f"the model server at {self._settings.serving_address}"
             if code in WAITING_HELPS:
-                raise Unavailable(f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {detail}") from error
+                raise Unavailable(
+                    f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {detail}"
+                ) from error
             raise ModelUnfit(
                 f"{place} does not serve {self._settings.model_name} (SHELVER_MODEL_NAME): {code.name}: {detail}; "
                 "publish the model there or name one that it has"

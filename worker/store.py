@@ -44,9 +44,7 @@ class Store:
                 predictions.c.product_id.in_(fingerprints),
             )
             return [
-                row.product_id
-                for row in connection.execute(query)
-                if row.fingerprint == fingerprints[row.product_id]
+                row.product_id for row in connection.execute(query) if row.fingerprint == fingerprints[row.product_id]
             ]
 
     def save(self, outcome: Outcome) -> None:
@@ -71,8 +69,9 @@ class Store:
             found = connection.scalar(query)
             if found is None:
                 raise NotRegistered(
-                    f"model {self._model_name} version {version} is served but not registered in {self._database.address}: publish "
-                    "it with shelver-trainer publish against this SHELVER_DATABASE_URL"
+                    f"model {self._model_name} version {version} is served but not registered in "
+                    f"{self._database.address}: publish it with shelver-trainer publish against this "
+                    "SHELVER_DATABASE_URL"
                 )
             self._model_ids[version] = found
         return self._model_ids[version]

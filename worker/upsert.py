@@ -49,9 +49,11 @@ def _copy(connection: Connection, table: Table, names: list[str], rows: Sequence
         postgresql_on_commit="DELETE ROWS",
     )
     connection.execute(CreateTable(staged, if_not_exists=True))
-    processors = [table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for name in names]
+    processors = [
+        table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for name in names
+    ]
     cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {staged.name} ({', '.join(names)}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+    with cursor.copy(f"COPY {staged.name} ({', '.join(names)}) FROM STDIN") as copy:
         for row in rows:
             values = zip((row[name] for name in names), processors, strict=True)
             copy.write_row([process(value) if process else value for value, process in values])

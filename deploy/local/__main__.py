@@ -49,7 +49,9 @@ def demo(
     categories: Annotated[Path | None, File] = None,
     listings: Annotated[Path | None, File] = None,
     labels: Annotated[Path | None, File] = None,
-    summary: Annotated[Path | None, typer.Option(dir_okay=False, resolve_path=True, help="write the totals as JSON")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(dir_okay=False, resolve_path=True, help="write the totals as JSON")
+    ] = None,
 ) -> None:
     """Train on a drawn catalog (or on DUMP), list new products, wait for their predictions, tell, and stop all."""
     given = [each for each in (dump, categories, listings) if each]
@@ -112,7 +114,7 @@ def up() -> None:
     processes = Processes(folder / "logs", outlive_us=True)
     try:
         drawn = toy.draw(folder / "catalog")
-        stack = Stack(folder, processes, lambda what: console.print(what))
+        stack = Stack(folder, processes, console.print)
         stack.start_servers("shelver")
         if not stack.models.exists():
             stack.load(drawn.dump)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from deploy.local.listing import Listed
 from worker.contract.database import Database
-from worker.contract.tables import candidates, categories, predictions, rejects
+from worker.contract.tables import candidates, predictions, rejects
 from worker.contract.taxonomy import Taxonomy
 
 SHOWN = 16
@@ -83,7 +83,9 @@ def summarise(rows: list[Row], listed: Listed, taxonomy: Taxonomy) -> dict[str, 
 def print_report(console: Console, rows: list[Row], totals: dict[str, float | int | None], taxonomy_of: Path) -> None:
     """Print a table of products and the totals."""
     names = {category.id: category.name for category in Taxonomy.from_csv(taxonomy_of).categories}
-    table = Table("product", "predicted shelf", "score", "true shelf", title=f"the first {min(SHOWN, len(rows))} listings")
+    table = Table(
+        "product", "predicted shelf", "score", "true shelf", title=f"the first {min(SHOWN, len(rows))} listings"
+    )
     for row in rows[:SHOWN]:
         predicted = names.get(row.ranked[0], str(row.ranked[0])) if row.ranked else f"rejected: {row.reject}"
         truth = names.get(row.truth, str(row.truth)) if row.truth is not None else "unknown"
@@ -93,7 +95,9 @@ def print_report(console: Console, rows: list[Row], totals: dict[str, float | in
     console.print(f"{totals['listed']} listed, {totals['predicted']} predicted, {totals['rejected']} rejected")
     if totals["level3"] is not None:
         shares = ", ".join(f"{totals[name]:.3f} at level {name[-1]}" for name in ("level1", "level2", "level3"))
-        console.print(f"accuracy, product-wise: {shares}; the true shelf is among the top 5 for {totals['level3_top5']:.3f}")
+        console.print(
+            f"accuracy, product-wise: {shares}; the true shelf is among the top 5 for {totals['level3_top5']:.3f}"
+        )
     if totals["latency_p50_seconds"] is not None:
         p50, p95 = totals["latency_p50_seconds"], totals["latency_p95_seconds"]
         console.print(f"latency from insert to stored row, listed one at a time: p50 {p50:.2f} s, p95 {p95:.2f} s")

@@ -44,10 +44,14 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0", repr=False, description="Redis that holds the queues, in a db of its own"
     )
     database_url: str = Field(
-        "sqlite:///shelver.db", repr=False, description="SQL store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DB"
+        "sqlite:///shelver.db",
+        repr=False,
+        description="SQL store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DB",
     )
     serving_address: str = Field("127.0.0.1:8500", min_length=1, description="TensorFlow Serving's gRPC HOST:PORT")
-    model_name: str = Field("shelver", min_length=1, max_length=100, description="model to ask, as TensorFlow Serving names it")
+    model_name: str = Field(
+        "shelver", min_length=1, max_length=100, description="model to ask, as TensorFlow Serving names it"
+    )
     signature: Literal["pixels", "jpeg"] = Field(
         "pixels", description="send decoded pixels, or JPEG bytes that the model host decodes"
     )
