@@ -12,16 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from trainer import registry
 from trainer.graph import Classifier
 from trainer.run import MODEL, Run
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError
 from worker.contract.signature import Signature
-from worker.contract.tables import categories, models
-from worker.contract.taxonomy import Category, to_rows
 
 logger = logging.getLogger("trainer")
 
@@ -63,7 +62,7 @@ def publish(
         _write(draft, run, classifier, name, version)
         with database.begin() as connection:
             _check_free(connection, home, name, version)
-            _register(connection, run, name, version)
+            registry.register(connection, run, name, version)
             draft.rename(target)
     except BaseException as error:
         for leftover in (draft, target) if not draft.exists() and not isinstance(error, PublishError) else (draft,):
@@ -120,41 +119,18 @@ def _card(run: Run, classifier: Classifier, name: str, version: int) -> dict[str
     }
 
 
-def _next_version(connection: Connection, home: Path, name: str) -> int:
-    on_disk = [int(each.name) for each in home.glob("*") if each.name.isdecimal()]
-    in_sql = connection.scalar(select(func.max(models.c.version)).where(models.c.name == name))
-    return max([0, in_sql or 0, *on_disk]) + 1
-
-
 def _check_name(name: str) -> None:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise PublishError(f"{name!r} is no model name: use letters, digits, - and _")
 
 
 def _check_free(connection: Connection, home: Path, name: str, version: int) -> None:
-    registered = select(models.c.id).where(models.c.name == name, models.c.version == version)
-    for taken, place in (((home / str(version)).exists(), home), (connection.scalar(registered), "the database")):
-        if taken:
+    taken = (("the database", registry.has(connection, name, version)), (str(home), (home / str(version)).exists()))
+    for place, there in taken:
+        if there:
             raise PublishError(f"{name} version {version} is already in {place}: leave --version out for the next one")
 
 
-def _register(connection: Connection, run: Run, name: str, version: int) -> None:
-    """Insert the model's row and the categories that are not there yet; names follow the newest tree."""
-    there = dict(connection.execute(select(categories.c.id, categories.c.name)).all())
-    nodes: tuple[Category, ...] = run.taxonomy.categories  # parents first
-    missing = [node for node in nodes if node.id not in there]
-    if missing:
-        connection.execute(insert(categories), list(to_rows(missing)))
-    for node in nodes:
-        if there.get(node.id, node.name) != node.name:
-            connection.execute(categories.update().where(categories.c.id == node.id).values(name=node.name))
-    connection.execute(
-        insert(models).values(
-            name=name,
-            version=version,
-            level=run.level,
-            picture_side=run.picture_side,
-            metrics=run.metrics,
-            published_at=datetime.now(UTC),
-        )
-    )
+def _next_version(connection: Connection, home: Path, name: str) -> int:
+    on_disk = [int(each.name) for each in home.glob("*") if each.name.isdecimal()]
+    return max([registry.newest(connection, name), *on_disk]) + 1

