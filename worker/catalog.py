@@ -19,15 +19,19 @@ class Catalog:
         self._address = redact(settings.mongo_url)
         timeout = int(settings.connect_timeout_seconds * 1000)
         # Sockets may take longer than the first answer: a page is several megabytes.
-        client: MongoClient[dict[str, object]] = MongoClient(
+        self._client: MongoClient[dict[str, object]] = MongoClient(
             settings.mongo_url,
             serverSelectionTimeoutMS=timeout,
             connectTimeoutMS=timeout,
             socketTimeoutMS=6 * timeout,
             appname="shelver-worker",
         )
-        database = client.get_database(settings.mongo_database, codec_options=CODEC)
+        database = self._client.get_database(settings.mongo_database, codec_options=CODEC)
         self._products = database.get_collection(settings.mongo_collection)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def load(self, ids: Sequence[ProductId]) -> tuple[list[Product], list[Reject]]:
         """Return the products of a page in its order, in one query, and a reject for every other id.

@@ -69,11 +69,19 @@ def look_up(settings: Settings, ids: Sequence[int]) -> list[Known]:
         known = [_read(connection, identity) for identity in ids]
     database.close()
     open_ids = [each.product_id for each in known if each.status is Status.UNKNOWN]
-    listed = Catalog(settings).listed(open_ids) if open_ids else set()
+    listed = _listed(settings, open_ids) if open_ids else set()
     for each in known:
         if each.product_id in listed and each.status is Status.UNKNOWN:
             each.status = Status.PENDING
     return known
+
+
+def _listed(settings: Settings, ids: list[int]) -> set[int]:
+    catalog = Catalog(settings)
+    try:
+        return catalog.listed(ids)
+    finally:
+        catalog.close()
 
 
 def _read(connection: Connection, identity: int) -> Known:

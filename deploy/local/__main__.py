@@ -130,10 +130,11 @@ def up(folder: Folder = ROOT / ".local" / "up") -> None:
 
 def _keep(stack: Stack) -> None:
     """Note what runs, for `down`, and the variables that lead to it, for a person's shell."""
-    processes = [{"pid": each.pid, "born": psutil.Process(each.pid).create_time()} for each in stack.processes.started]
+    pids = [each.process.pid for each in stack.processes.started]
+    noted = [{"pid": pid, "born": psutil.Process(pid).create_time()} for pid in pids]
     ours = {name: value for name, value in stack.environment.items() if name.startswith(PREFIX)}
     (stack.folder / "env").write_text("".join(f"export {name}='{value}'\n" for name, value in ours.items()))
-    (stack.folder / STATE).write_text(json.dumps(processes))
+    (stack.folder / STATE).write_text(json.dumps(noted))
 
 
 def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:

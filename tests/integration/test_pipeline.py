@@ -1,0 +1,290 @@
+"""A page's way through the real servers, with both signatures."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from bson.objectid import ObjectId
+from pymongo.collection import Collection
+from sqlalchemy import func, select
+
+from tests.integration.conftest import register, tiny_classifier
+from tests.pictures import draw, encode, huge_png, jpeg, listing
+from trainer.graph import Classifier
+from trainer.publish import publish
+from trainer.run import Run
+from trainer.serve.server import ModelServer
+from worker.catalog import Catalog
+from worker.contract.database import Database
+from worker.contract.errors import Unavailable
+from worker.contract.messages import Page, Queue
+from worker.contract.product import stand_in_id, to_product_id
+from worker.contract.rejects import Reason
+from worker.contract.settings import Settings
+from worker.contract.tables import candidates, models, predictions, rejects
+from worker.lookup import Status, look_up
+from worker.outcome import Outcome
+from worker.pipeline import Pipeline
+from worker.serving import ModelUnfit, Serving
+from worker.store import Store
+
+Listings = Collection[dict[str, object]]
+Build = Callable[..., Pipeline]
+
+
+@pytest.fixture(params=["pixels", "jpeg"])
+def signature(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def build(line: Settings) -> Iterator[Build]:
+    """Pipelines on the line's settings, some of them changed."""
+    closing: list[Catalog | Serving | Store] = []
+
+    def make(**changes: object) -> Pipeline:
+        settings = line.model_copy(update=changes)
+        catalog, serving, store = Catalog(settings), Serving(settings), Store(settings)
+        closing.extend((catalog, serving, store))
+        return Pipeline(settings, catalog, serving, store)
+
+    yield make
+    for each in closing:
+        each.close()
+
+
+@pytest.fixture
+def database(line: Settings) -> Iterator[Database]:
+    database = Database(line.database_url)
+    yield database
+    database.close()
+
+
+def rows(database: Database, table) -> dict[int, object]:
+    with database.begin() as connection:
+        return {row.product_id: row for row in connection.execute(select(table))}
+
+
+def predicted(outcome: Outcome) -> list[int]:
+    return [each.product.id for each in outcome.predictions]
+
+
+def test_a_listing_becomes_rows(
+    build: Build, signature: str, listings: Listings, database: Database, classifier: Classifier
+) -> None:
+    """Ids in, predictions and ranked candidates out, equal to the graph asked directly."""
+    pictures = [jpeg(seed) for seed in range(3)]
+    listings.insert_many([listing(1, pictures[0]), listing(2, *pictures[1:], category=1000000004)])
+    outcome = build(signature=signature).classify(Page((2, 1), Queue.BACKFILL, queued_at=1_000_000_000))
+    assert predicted(outcome) == [2, 1]
+    pixels = np.stack([np.asarray(_opened(each)) for each in pictures])
+    expected = {k: v.numpy() for k, v in classifier(pixels, np.array([1, 2, 2]), np.array([0, 0, 1], np.int32)).items()}
+    stored = rows(database, predictions)
+    for identity, row in ((1, 0), (2, 1)):
+        assert stored[identity].category_id == expected["category"][row][0]
+        assert stored[identity].score == pytest.approx(float(expected["score"][row][0]), abs=1e-3)
+        assert stored[identity].level2_id == expected["level2_category"][row][0]
+        assert stored[identity].level1_score == pytest.approx(float(expected["level1_score"][row][0]), abs=1e-3)
+    assert (stored[2].picture_count, stored[2].listed_category_id, stored[2].queue) == (2, 1000000004, Queue.BACKFILL)
+    assert stored[2].queued_at.timestamp() == 1_000_000_000
+    with database.begin() as connection:
+        ranked = connection.execute(
+            select(candidates.c.category_id).where(candidates.c.product_id == 2).order_by(candidates.c.rank)
+        )
+        assert list(ranked.scalars()) == expected["category"][1].tolist()
+
+
+def test_bad_listings_are_rejected_with_their_reason_and_the_rest_is_predicted(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """Item errors are data: whatever a seller uploads, the page goes on."""
+    sound, cut = jpeg(1), jpeg(2)[:1500]
+    bad = {
+        10: (listing(10, cut), Reason.UNDECODABLE),
+        11: ({"_id": 11, "imgs": []}, Reason.NO_PICTURES),
+        12: (listing(12, huge_png()), Reason.TOO_LARGE),
+        13: (listing(13, encode(draw(3), "GIF")), Reason.WRONG_FORMAT),
+        14: (listing(14, "a string"), Reason.NOT_BYTES),
+        15: ({"_id": 15}, Reason.NO_PICTURES),
+        16: ({"_id": 16, "imgs": "none"}, Reason.NO_PICTURES),
+        17: (listing(17, b""), Reason.WRONG_FORMAT),
+        18: (listing(18, b"\xff\xd8\xff" + b"\0" * 3000), Reason.UNDECODABLE),
+        19: ({"_id": 19, "imgs": [{"picture": None}, 7]}, Reason.NOT_BYTES),
+    }
+    listings.insert_many([document for document, _ in bad.values()])
+    listings.insert_many([listing(1, sound), listing(2, cut, sound), listing(3, encode(draw(4), "PNG"))])
+    strange = ObjectId()
+    listings.insert_one({"_id": strange, "imgs": [{"picture": sound}]})
+    name = to_product_id(strange)
+    outcome = build(signature=signature).classify(Page((*bad, name, 404, 1, 2, 3)))
+    assert predicted(outcome) == [1, 2, 3]
+    refused = rows(database, rejects)
+    assert {identity: row.reason for identity, row in refused.items()} == {
+        **{identity: reason for identity, (_, reason) in bad.items()},
+        404: Reason.NOT_FOUND,
+        stand_in_id(name): Reason.BAD_ID,
+    }
+    assert str(strange) in refused[stand_in_id(name)].detail
+    assert "30,000 x 30,000" in refused[12].detail
+    assert rows(database, predictions)[2].picture_count == 1
+
+
+def test_both_signatures_give_the_same_answer(build: Build, listings: Listings, database: Database) -> None:
+    """JPEG of any size, gray, CMYK and PNG alike: what is sent makes no difference to what is stored."""
+    image = draw(7, 400)
+    documents = [
+        listing(1, jpeg(1)),
+        listing(2, encode(image, "JPEG")),
+        listing(3, encode(image.convert("L"), "JPEG")),
+        listing(4, encode(image.convert("CMYK"), "JPEG")),
+        listing(5, encode(image.convert("RGBA"), "PNG")),
+        listing(6, encode(image.resize((90, 120)), "PNG"), jpeg(6)),
+    ]
+    listings.insert_many(documents)
+    answers = []
+    for signature in ("pixels", "jpeg"):
+        listings.update_many({}, {"$set": {"touched": signature}})
+        build(signature=signature).classify(Page((1, 2, 3, 4, 5, 6)))
+        with database.begin() as connection:
+            ranked = connection.execute(select(candidates).order_by(candidates.c.product_id, candidates.c.rank)).all()
+            answers.append([(row.product_id, row.category_id, row.score) for row in ranked])
+            for table in (candidates, predictions):
+                connection.execute(table.delete())
+    assert [row[:2] for row in answers[0]] == [row[:2] for row in answers[1]]
+    assert [row[2] for row in answers[0]] == pytest.approx([row[2] for row in answers[1]], abs=1e-3)
+
+
+def test_what_is_known_is_not_predicted_again(build: Build, listings: Listings, database: Database) -> None:
+    """Enqueueing twice costs one SELECT; a relisting with new pictures is predicted anew."""
+    listings.insert_many([listing(1), listing(2)])
+    pipeline = build()
+    pipeline.classify(Page((1, 2)))
+    before = rows(database, predictions)
+    listings.replace_one({"_id": 2}, listing(2, jpeg(50)))
+    outcome = pipeline.classify(Page((1, 2, 1)))
+    assert (outcome.known, predicted(outcome)) == ([1], [2])
+    after = rows(database, predictions)
+    assert after[1] == before[1]
+    assert after[2].fingerprint != before[2].fingerprint
+
+
+def test_a_page_over_the_batch_limit_goes_in_several_calls(build: Build, listings: Listings, database: Database) -> None:
+    """No product is cut in two, none is left out."""
+    listings.insert_many([listing(each, *(jpeg(each * 10 + index) for index in range(3))) for each in range(1, 8)])
+    build(max_batch_pictures=7, max_pictures=3).classify(Page(tuple(range(1, 8))))
+    assert {identity: row.picture_count for identity, row in rows(database, predictions).items()} == dict.fromkeys(
+        range(1, 8), 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("serving_address", "127.0.0.1:9", "SHELVER_SERVING_ADDRESS"),
+        ("mongo_url", "mongodb://user:secret@127.0.0.1:9/", "SHELVER_MONGO_URL"),
+    ],
+)
+def test_a_server_that_stays_away_gives_the_page_back(
+    build: Build, listings: Listings, database: Database, setting: str, value: str, named: str
+) -> None:
+    """Waited for in place, then told by its variable, with nothing stored and no secret shown."""
+    listings.insert_one(listing(1))
+    pipeline = build(**{setting: value}, wait_limit_seconds=0.5, connect_timeout_seconds=0.3)
+    with pytest.raises(Unavailable, match=named) as told:
+        pipeline.classify(Page((1,)))
+    assert "secret" not in str(told.value)
+    assert not rows(database, predictions)
+    assert not rows(database, rejects)
+
+
+def test_a_model_that_is_not_served_is_told_by_name(build: Build, listings: Listings) -> None:
+    """Nothing is rejected for it: the page waits until the model is there."""
+    listings.insert_one(listing(1))
+    with pytest.raises(ModelUnfit, match="does not serve nosuch.*SHELVER_MODEL_NAME"):
+        build(model_name="nosuch", wait_limit_seconds=0.3).classify(Page((1,)))
+
+
+def test_a_model_with_other_tensors_is_told_in_one_sentence(
+    build: Build, listings: Listings, tmp_path, database: Database
+) -> None:
+    """A stranger's model on the right name: no product is blamed for it."""
+    import tensorflow as tf
+
+    class Stranger(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 32), tf.float32)])
+        def __call__(self, x):
+            return {"y": x}
+
+    stranger = Stranger()
+    tf.saved_model.save(stranger, str(tmp_path / "shelver" / "1"), signatures=stranger.__call__)
+    listings.insert_one(listing(1))
+    with ModelServer(tmp_path, port=0) as server:
+        pipeline = build(serving_address=server.address, wait_limit_seconds=0.3)
+        with pytest.raises(ModelUnfit, match="does not fit: .*input pixels is missing.*output category is missing"):
+            pipeline.classify(Page((1,)))
+    assert not rows(database, rejects)
+
+
+def test_a_new_version_takes_over_between_pages(
+    build: Build, listings: Listings, database: Database, line: Settings, run: Run, classifier: Classifier, tmp_path
+) -> None:
+    """Predictions name the version that made them; the old ones stay beside the new."""
+    import time
+
+    registry = Settings(database_url=f"sqlite:///{tmp_path / 'registry.db'}")
+    from worker import schema
+
+    schema.migrate(registry)
+    folder = tmp_path / "models"
+    publish(run, classifier, folder, "shelver", 1, registry.database_url)
+    register(run, line, version=2)
+    listings.insert_one(listing(1))
+    with ModelServer(folder, port=0, poll_seconds=0.1) as server:
+        pipeline = build(serving_address=server.address)
+        pipeline.classify(Page((1,)))
+        publish(run, tiny_classifier(run, seed=2), folder, "shelver", None, registry.database_url)
+        listings.insert_one(listing(2))
+        deadline = time.monotonic() + 60
+        number = 2
+        while time.monotonic() < deadline:  # the worker learns of the version from an answer
+            number += 1
+            listings.insert_one(listing(number))
+            made = pipeline.classify(Page((number,))).predictions
+            if made[0].model_version == 2:
+                break
+        pipeline.classify(Page((1,)))
+    with database.begin() as connection:
+        query = select(models.c.version).join(predictions).where(predictions.c.product_id == 1)
+        assert sorted(connection.scalars(query)) == [1, 2]
+
+
+def test_show_knows_predicted_rejected_pending_and_unknown(build: Build, listings: Listings, line: Settings) -> None:
+    """A status by product id, with names."""
+    listings.insert_many([listing(1, category=1000000006), listing(2, b"x"), listing(3)])
+    build().classify(Page((1, 2)))
+    found = look_up(line, [1, 2, 3, 4])
+    assert [each.status for each in found] == [Status.PREDICTED, Status.REJECTED, Status.PENDING, Status.UNKNOWN]
+    prediction = found[0].predictions[0]
+    assert prediction.listed == "VELO"
+    assert [shelf.name for shelf in prediction.path][0] in ("MAISON", "SPORT")
+    assert len(prediction.candidates) == 6
+    assert sum(shelf.score for shelf in prediction.candidates) == pytest.approx(1, abs=1e-5)
+    assert found[1].reject is not None
+    assert "wrong_format" in found[1].reject
+
+
+def test_every_listing_ends_as_exactly_one_row(build: Build, listings: Listings, database: Database) -> None:
+    """A larger page of all kinds: predictions plus rejects are the ids, each once."""
+    listings.insert_many([listing(each) if each % 5 else listing(each, b"broken") for each in range(1, 301)])
+    build().classify(Page(tuple(range(1, 301))))
+    with database.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(predictions)) == 240
+        assert connection.scalar(select(func.count()).select_from(rejects)) == 60
+
+
+def _opened(data: bytes):
+    import io
+
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data))
