@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,27 +51,23 @@ def publish(
     when they cannot be, the folder is taken back.
     """
     _check_name(name)
-    database = Database(database_url)
     home = models_folder / name
-    with database.begin() as connection:
-        version = version or _next_version(connection, home, name)
-        _check_free(connection, home, name, version)
-    # Hidden and not a number: whoever watches the folder does not take it for a version.
-    draft = home / f".draft-{version}-{os.getpid()}"
-    target = home / str(version)
-    try:
-        _write(draft, run, classifier, name, version)
+    with closing(Database(database_url)) as database:
         with database.begin() as connection:
+            version = version or _next_version(connection, home, name)
             _check_free(connection, home, name, version)
-            registry.register(connection, run, name, version)
-            draft.rename(target)
-    except BaseException as error:
-        for leftover in (draft, target) if not draft.exists() and not isinstance(error, PublishError) else (draft,):
-            shutil.rmtree(leftover, ignore_errors=True)
-        raise
-    finally:
-        database.close()
-    return target
+        # Hidden and not a number: whoever watches the folder does not take it for a version.
+        made = home / f".draft-{version}-{os.getpid()}"
+        try:
+            _write(made, run, classifier, name, version)
+            with database.begin() as connection:
+                _check_free(connection, home, name, version)
+                registry.register(connection, run, name, version)
+                made = made.rename(home / str(version))
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+    return made
 
 
 def _write(draft: Path, run: Run, classifier: Classifier, name: str, version: int) -> None:

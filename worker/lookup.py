@@ -1,6 +1,7 @@
 """What is known of a product: predicted, rejected, pending or unknown."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -64,10 +65,8 @@ def look_up(settings: Settings, ids: Sequence[int]) -> list[Known]:
 
     MongoDB is only asked for ids that have no row. Raises Unavailable when a server does not answer.
     """
-    database = Database(settings.database_url)
-    with database.begin() as connection:
+    with closing(Database(settings.database_url)) as database, database.begin() as connection:
         known = [_read(connection, identity) for identity in ids]
-    database.close()
     open_ids = [each.product_id for each in known if each.status is Status.UNKNOWN]
     listed = _listed(settings, open_ids) if open_ids else set()
     for each in known:
@@ -77,11 +76,8 @@ def look_up(settings: Settings, ids: Sequence[int]) -> list[Known]:
 
 
 def _listed(settings: Settings, ids: list[int]) -> set[int]:
-    catalog = Catalog(settings)
-    try:
+    with closing(Catalog(settings)) as catalog:
         return catalog.listed(ids)
-    finally:
-        catalog.close()
 
 
 def _read(connection: Connection, identity: int) -> Known:
