@@ -168,7 +168,9 @@ def test_what_is_known_is_not_predicted_again(build: Build, listings: Listings, 
     assert after[2].fingerprint != before[2].fingerprint
 
 
-def test_a_page_over_the_batch_limit_goes_in_several_calls(build: Build, listings: Listings, database: Database) -> None:
+def test_a_page_over_the_batch_limit_goes_in_several_calls(
+    build: Build, listings: Listings, database: Database
+) -> None:
     """No product is cut in two, none is left out."""
     listings.insert_many([listing(each, *(jpeg(each * 10 + index) for index in range(3))) for each in range(1, 8)])
     build(max_batch_pictures=7, max_pictures=3).classify(Page(tuple(range(1, 8))))

@@ -175,7 +175,9 @@ def test_watch_enqueues_what_is_listed(settings: Settings, listings: Listings, w
     assert max(len(page.ids) for page in queued(settings, Queue.NEW)) == settings.page_size
 
 
-def test_watch_goes_on_where_it_was(settings: Settings, listings: Listings, watching: Callable[..., threading.Event]) -> None:
+def test_watch_goes_on_where_it_was(
+    settings: Settings, listings: Listings, watching: Callable[..., threading.Event]
+) -> None:
     """What is listed while no watcher runs is enqueued by the next one, once."""
     stopped = watching()
     wait_for(lambda: position(settings) is not None)
@@ -191,7 +193,11 @@ def test_watch_goes_on_where_it_was(settings: Settings, listings: Listings, watc
 
 
 def test_the_position_is_stored_after_the_page_is_enqueued(
-    settings: Settings, listings: Listings, watching: Callable[..., threading.Event], processes: Processes, tmp_path: Path
+    settings: Settings,
+    listings: Listings,
+    watching: Callable[..., threading.Event],
+    processes: Processes,
+    tmp_path: Path,
 ) -> None:
     """While Redis is away nothing is skipped: the position stays before the listings that are not enqueued."""
     stopped = watching(redis_url="redis://127.0.0.1:9/0", connect_timeout_seconds=0.2)

@@ -49,9 +49,7 @@ def database(settings: Settings) -> Iterator[Database]:
 def outcome(run: Run, *ids: int, rejected: tuple[Reject, ...] = ()) -> Outcome:
     page = Page(ids, Queue.BACKFILL)
     top = {level: run.taxonomy.ancestor(1000000001, level) for level in (1, 2)}
-    made = [
-        Prediction(Product(each, (jpeg(each),), 77), 1, RANKED, (top[2], 0.9), (top[1], 0.95), 1) for each in ids
-    ]
+    made = [Prediction(Product(each, (jpeg(each),), 77), 1, RANKED, (top[2], 0.9), (top[1], 0.95), 1) for each in ids]
     return Outcome(page, made, list(rejected))
 
 

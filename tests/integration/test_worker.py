@@ -81,9 +81,7 @@ def test_pages_on_the_queue_become_rows(
     assert "Traceback" not in log
 
 
-def test_new_listings_overtake_a_backlog(
-    worker: Started, pages: Pages, listings: Listings, database: Database
-) -> None:
+def test_new_listings_overtake_a_backlog(worker: Started, pages: Pages, listings: Listings, database: Database) -> None:
     """`new` takes the next free child, however long `backfill` is."""
     listings.insert_many([listing(each) for each in range(1, 1501)])
     for _ in pages.send_all(range(2, 1501), Queue.BACKFILL):
