@@ -268,7 +268,7 @@ def test_show_knows_predicted_rejected_pending_and_unknown(build: Build, listing
     assert [each.status for each in found] == [Status.PREDICTED, Status.REJECTED, Status.PENDING, Status.UNKNOWN]
     prediction = found[0].predictions[0]
     assert prediction.listed == "VELO"
-    assert [shelf.name for shelf in prediction.path][0] in ("MAISON", "SPORT")
+    assert prediction.path[0].name in ("MAISON", "SPORT")
     assert len(prediction.candidates) == 6
     assert sum(shelf.score for shelf in prediction.candidates) == pytest.approx(1, abs=1e-5)
     assert found[1].reject is not None
