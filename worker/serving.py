@@ -11,23 +11,15 @@ from numpy.typing import NDArray
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.product import Product
 from worker.contract.settings import Settings
-from worker.contract.signature import PREFIXES, Signature, Tensor, inputs, misfits, outputs
+from worker.contract.signature import PREFIXES, Signature, inputs, misfits, outputs
 from worker.outcome import Prediction
 from worker.pictures import Batch
-from worker.serving_api import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc, tensor_pb2, types_pb2
+from worker.serving_api import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+from worker.tensors import describe, from_proto, to_proto
 
 #: room for the labels and shapes around the pictures of a request
 MESSAGE_OVERHEAD_BYTES = 2**20
 KEEPALIVE_MILLISECONDS = 30_000
-
-DTYPES = {
-    "uint8": (types_pb2.DT_UINT8, "int_val"),
-    "int32": (types_pb2.DT_INT32, "int_val"),
-    "int64": (types_pb2.DT_INT64, "int64_val"),
-    "float32": (types_pb2.DT_FLOAT, "float_val"),
-    "bytes": (types_pb2.DT_STRING, "string_val"),
-}
-NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
 WAITING_HELPS = {
     grpc.StatusCode.UNAVAILABLE,
@@ -89,7 +81,7 @@ class Serving:
         if self._model is not None and version != self._model.version:
             self._model = None  # another version took over: ask it before the next page
         ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
-        counted = _array(answer.outputs["pictures"])
+        counted = from_proto(answer.outputs["pictures"])
         firsts = np.unique(batch.product, return_index=True, return_counts=True)
         rows = {int(identity): (int(row), int(count)) for identity, row, count in zip(*firsts, strict=True)}
         return [
@@ -103,7 +95,7 @@ class Serving:
         request.model_spec.signature_name = self._settings.model_signature.value
         name = "pixels" if isinstance(batch.pictures, np.ndarray) else "jpeg"
         for key, values in ((name, batch.pictures), ("product", batch.product), ("picture", batch.picture)):
-            request.inputs[key].CopyFrom(_tensor(values))
+            request.inputs[key].CopyFrom(to_proto(values))
         return request
 
     def _ask_model(self) -> Model:
@@ -121,8 +113,8 @@ class Serving:
             )
         definition = signatures.signature_def[wanted.value]
         problems = [
-            *misfits("input", inputs(wanted), _describe(definition.inputs)),
-            *misfits("output", outputs(), _describe(definition.outputs)),
+            *misfits("input", inputs(wanted), describe(definition.inputs)),
+            *misfits("output", outputs(), describe(definition.outputs)),
         ]
         if problems:
             raise ModelUnfit(
@@ -171,30 +163,8 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     ]
 
 
-def _tensor(values: NDArray[Any] | list[bytes]) -> Any:
-    dtype = str(values.dtype) if isinstance(values, np.ndarray) else "bytes"
-    tensor = tensor_pb2.TensorProto(dtype=DTYPES[dtype][0])
-    for size in np.shape(values) if isinstance(values, np.ndarray) else (len(values),):
-        tensor.tensor_shape.dim.add().size = size
-    if isinstance(values, np.ndarray):
-        tensor.tensor_content = values.tobytes()
-    else:
-        tensor.string_val.extend(values)
-    return tensor
-
-
-def _array(tensor: Any) -> NDArray[Any]:
-    """Read a numeric tensor in either encoding; a single value may stand for all (TensorProto's own rule)."""
-    name = NAMES[tensor.dtype]
-    shape = [dimension.size for dimension in tensor.tensor_shape.dim]
-    if tensor.tensor_content:
-        return np.frombuffer(tensor.tensor_content, name).reshape(shape)
-    values = np.array(getattr(tensor, DTYPES[name][1]), name)
-    return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
-
-
 def _ranked(tensors: Any, prefix: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    return _array(tensors[f"{prefix}category"]), _array(tensors[f"{prefix}score"])
+    return from_proto(tensors[f"{prefix}category"]), from_proto(tensors[f"{prefix}score"])
 
 
 def _prediction(
@@ -219,17 +189,8 @@ def _pairs(ids: NDArray[Any], scores: NDArray[Any]) -> Iterable[tuple[int, float
     return zip(ids.tolist(), scores.tolist(), strict=True)
 
 
-def _describe(tensors: Any) -> dict[str, Tensor]:
-    return {name: _describe_one(info) for name, info in tensors.items()}
-
-
-def _describe_one(info: Any) -> Tensor:
-    shape = tuple(None if dimension.size < 0 else int(dimension.size) for dimension in info.tensor_shape.dim)
-    return Tensor(NAMES.get(info.dtype, types_pb2.DataType.Name(info.dtype)), shape)
-
-
 def _side(signatures: Any) -> int | None:
     if Signature.PIXELS.value not in signatures.signature_def:
         return None
-    pixels = _describe(signatures.signature_def[Signature.PIXELS.value].inputs).get("pixels")
+    pixels = describe(signatures.signature_def[Signature.PIXELS.value].inputs).get("pixels")
     return pixels.shape[1] if pixels is not None and len(pixels.shape) == 4 else None
