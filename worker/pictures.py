@@ -129,6 +129,8 @@ def _decode(image: Image.Image, side: int | None) -> Image.Image:
         image.load()
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        if image.mode.startswith("I"):  # 16 bits of grey; convert alone would turn all but the darkest white
+            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
         image = image.convert("RGB")
     except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error

@@ -38,7 +38,7 @@ def from_proto(tensor: Any) -> NDArray[Any]:
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, name).reshape(shape)
     values = np.array(getattr(tensor, DTYPES[name][1]), name)
-    return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
+    return np.broadcast_to(values[0], shape) if values.size == 1 else values.reshape(shape)
 
 
 def describe(tensors: Any) -> dict[str, Tensor]:
@@ -48,4 +48,4 @@ def describe(tensors: Any) -> dict[str, Tensor]:
 
 def _describe_one(info: Any) -> Tensor:
     shape = tuple(None if dimension.size < 0 else int(dimension.size) for dimension in info.tensor_shape.dim)
-    return Tensor(NAMES.get(info.dtype, types_pb2.DataType.Name(info.dtype)), shape)
+    return Tensor(NAMES.get(info.dtype) or types_pb2.DataType.Name(info.dtype), shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
 
 from worker.contract.errors import ShelverError
@@ -15,8 +15,10 @@ from worker.contract.errors import ShelverError
 MAX_DOCUMENT_BYTES = 16 * 2**20 + 16 * 2**10
 READ_BUFFER_BYTES = 2**20
 
-#: a name in some legacy encoding must not cost the product
-CODEC: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
+#: neither a name in some legacy encoding nor a date beyond Python's years must cost the product
+CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 
 
 class DumpError(ShelverError):

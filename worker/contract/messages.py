@@ -13,6 +13,8 @@ from worker.contract.product import ProductId, to_product_id
 TASK = "shelver.classify_page"
 #: raised when the wire form changes; a worker refuses a page of another schema instead of guessing
 SCHEMA = 1
+#: in seconds since the epoch: no moment from here on has a date
+YEAR_10000 = 253_402_300_800
 
 
 class Queue(StrEnum):
@@ -52,12 +54,13 @@ class Page:
         ids, queue, queued_at = message.get("ids"), message.get("queue"), message.get("queued_at")
         if not isinstance(ids, list):
             raise MessageError(f"ids is a {type(ids).__name__}, not a list")
-        if queue not in set(Queue):
+        if not isinstance(queue, str) or queue not in set(Queue):
             raise MessageError(f"queue is {queue!r}, not one of {', '.join(Queue)}")
-        if not isinstance(queued_at, int | float) or isinstance(queued_at, bool):
+        if not isinstance(queued_at, int | float) or isinstance(queued_at, bool) or not 0 <= queued_at < YEAR_10000:
             raise MessageError(f"queued_at is {queued_at!r}, not seconds since the epoch")
         return cls(tuple(map(_wire_id, ids)), Queue(queue), float(queued_at))
 
 
 def _wire_id(value: object) -> ProductId:
-    return value if isinstance(value, str) else to_product_id(value)
+    # Half a surrogate pair, which JSON may hold, is no text that a database takes.
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else to_product_id(value)

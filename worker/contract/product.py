@@ -65,7 +65,7 @@ def to_product_id(value: object) -> ProductId:
     """Return an integer id as a plain int (from BSON Int64 too) and anything else as its text."""
     if isinstance(value, int) and not isinstance(value, bool) and -INT64_LIMIT <= value < INT64_LIMIT:
         return int(value)
-    return f"{type(value).__name__}({str(value)[:200]!r})"
+    return f"{type(value).__name__}({str(value)[:200]!a})"
 
 
 def stand_in_id(text: str) -> int:
@@ -74,7 +74,9 @@ def stand_in_id(text: str) -> int:
     The store's key is a 64-bit integer, and catalog ids are positive: a stable hash below zero keeps such a
     listing visible without ever meeting a real product. The id as written is in the reject's detail.
     """
-    return -1 - (int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1)
+    return -1 - (
+        int.from_bytes(hashlib.blake2b(text.encode(errors="backslashreplace"), digest_size=8).digest(), "big") >> 1
+    )
 
 
 def _picture(image: object) -> bytes | None:

@@ -4,7 +4,6 @@ import difflib
 import os
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -83,7 +82,7 @@ class Settings(BaseSettings):
         url = "postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE") from None
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise ValueError(f"must be sqlite or postgresql, not {parsed.get_backend_name()}")
@@ -101,16 +100,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
+        problems = []
         if self.wait_limit_seconds + self.predict_timeout_seconds >= self.page_time_limit_seconds:
-            raise ValueError(
+            problems.append(
                 f"{PREFIX}WAIT_LIMIT_SECONDS plus {PREFIX}PREDICT_TIMEOUT_SECONDS must stay below "
                 f"{PREFIX}PAGE_TIME_LIMIT_SECONDS, or a waiting page is stopped before it can go back: lower the first "
                 "or raise the last"
             )
         if self.max_pictures > self.max_batch_pictures:
-            raise ValueError(
+            problems.append(
                 f"{PREFIX}MAX_PICTURES must not exceed {PREFIX}MAX_BATCH_PICTURES: a product travels in one call"
             )
+        if problems:
+            raise ValueError("\n  ".join(problems))
         return self
 
     @property
@@ -147,9 +149,12 @@ def variable(name: str) -> str:
 
 def redact(url: str) -> str:
     """Return a URL that may be shown: user and password, and options that could hold a secret, left out."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{host}{parts.path}"
+    scheme, _, rest = url.partition("://")
+    place, _, options = rest.partition("?")
+    if "@" in options:  # a password that is not percent-encoded: no telling where it ends
+        return f"{scheme}://***"
+    _, at, host = place.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{host.partition('#')[0]}"
 
 
 def _unknown_variables() -> Iterator[str]:
