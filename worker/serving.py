@@ -1,5 +1,6 @@
 """The TensorFlow Serving client: what the model is, and one Predict call."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from worker.tensors import describe, from_proto, to_proto
 #: room for the labels and shapes around the pictures of a request
 MESSAGE_OVERHEAD_BYTES = 2**20
 KEEPALIVE_MILLISECONDS = 30_000
+#: how long the server's word about its model holds: a new version must be noticed even by a worker that finds every
+#: product predicted by the old one, and so never calls Predict
+MODEL_AGE_SECONDS = 1.0
 
 WAITING_HELPS = {
     grpc.StatusCode.UNAVAILABLE,
@@ -55,6 +59,7 @@ class Serving:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._model: Model | None = None
+        self._asked_at = 0.0  # on the monotonic clock
         self._channel = grpc.insecure_channel(_target(settings.serving_address), _options(settings))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
@@ -63,12 +68,13 @@ class Serving:
         self._channel.close()
 
     def model(self) -> Model:
-        """Return the model that is served, asked once until a Predict call names another version.
+        """Return the model that is served, as the server said a second ago at most.
 
         Raises ModelUnfit when it is missing or has other inputs or outputs, Unavailable when nobody answers.
         """
-        if self._model is None:
-            self._model = self._ask_model()
+        now = time.monotonic()
+        if self._model is None or now - self._asked_at > MODEL_AGE_SECONDS:
+            self._model, self._asked_at = self._ask_model(), now
         return self._model
 
     def predict(self, batch: Batch) -> list[Prediction]:
@@ -78,8 +84,6 @@ class Serving:
         """
         answer = self._call(self._stub.Predict, self._request(batch), self._settings.predict_timeout_seconds)
         version = int(answer.model_spec.version.value)
-        if self._model is not None and version != self._model.version:
-            self._model = None  # another version took over: ask it before the next page
         ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
         counted = from_proto(answer.outputs["pictures"])
         firsts = np.unique(batch.product, return_index=True, return_counts=True)
