@@ -55,8 +55,8 @@ class Stacker:
     def stack(self, products: Sequence[Product], prove: bool = False) -> tuple[Batch, list[Reject]]:
         """Return one batch of the sound pictures and a reject for every product without any.
 
-        JPEG bytes are only looked at by their header, which is enough for all but damaged ones; `prove` decodes
-        them too. Pixels are always proven.
+        JPEG bytes go as they are once their header is sound, which is enough for all but damaged ones; `prove` decodes
+        them here and sends what Pillow made of them, without loss. Pixels are always proven.
         """
         rows: list[NDArray[np.uint8] | bytes] = []
         owners: list[tuple[int, int]] = []
@@ -92,10 +92,7 @@ class Stacker:
         image = open_picture(data, self.settings)
         if self.signature is Signature.PIXELS:
             return np.asarray(_decode(image, self.side))
-        if image.format == "JPEG" and image.mode in PLAIN_MODES:
-            if prove:
-                _decode(image, None)
-            assert data is not None  # open_picture refuses it
+        if image.format == "JPEG" and image.mode in PLAIN_MODES and data is not None and not prove:
             return data
         # The graph's decoder reads PNG as well: pixels that it would see otherwise travel without loss.
         lossless = io.BytesIO()
@@ -127,10 +124,10 @@ def _decode(image: Image.Image, side: int | None) -> Image.Image:
     """Return RGB on white, resized to side x side where it is not; the exported graph resizes alike."""
     try:
         image.load()
-        if image.has_transparency_data:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         if image.mode.startswith("I"):  # 16 bits of grey; convert alone would turn all but the darkest white
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        if image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         image = image.convert("RGB")
     except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error

@@ -1,11 +1,13 @@
 """A page's way through the real servers, with both signatures."""
 
 import io
+import random
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from bson.objectid import ObjectId
 from PIL import Image
 from pymongo.collection import Collection
@@ -13,7 +15,7 @@ from sqlalchemy import func, select
 
 from tests.integration.conftest import register, tiny_classifier
 from tests.pictures import draw, encode, huge_png, jpeg, listing
-from trainer.graph import Classifier
+from trainer.graph import Classifier, decode
 from trainer.publish import publish
 from trainer.run import Run
 from trainer.serve.server import ModelServer
@@ -158,6 +160,20 @@ def test_both_signatures_give_the_same_answer(build: Build, listings: Listings, 
     assert [row[2] for row in answers[0]] == pytest.approx([row[2] for row in answers[1]], abs=1e-3)
 
 
+def test_pictures_that_only_pillow_can_read_are_used_by_both_signatures(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """TensorFlow refuses some JPEGs with a scratch; the batch they are in is sent again, as Pillow read them."""
+    scratched = only_pillow_reads()
+    listings.insert_many(
+        [listing(1), listing(2, scratched), listing(3, scratched, jpeg(3)), listing(4, scratched[:900])]
+    )
+    outcome = build(signature=signature).classify(Page((1, 2, 3, 4)))
+    assert predicted(outcome) == [1, 2, 3]
+    assert rows(database, predictions)[3].picture_count == 2
+    assert rows(database, rejects)[4].reason == Reason.UNDECODABLE
+
+
 def test_what_is_known_is_not_predicted_again(build: Build, listings: Listings, database: Database) -> None:
     """Enqueueing twice costs one SELECT; a relisting with new pictures is predicted anew."""
     listings.insert_many([listing(1), listing(2)])
@@ -214,7 +230,6 @@ def test_a_model_with_other_tensors_is_told_in_one_sentence(
     build: Build, listings: Listings, tmp_path, database: Database
 ) -> None:
     """A stranger's model on the right name: no product is blamed for it."""
-    import tensorflow as tf
 
     class Stranger(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, 32), tf.float32)])
@@ -280,3 +295,20 @@ def test_every_listing_ends_as_exactly_one_row(build: Build, listings: Listings,
 
 def _opened(data: bytes):
     return Image.open(io.BytesIO(data))
+
+
+def only_pillow_reads() -> bytes:
+    """A damaged JPEG that Pillow decodes and TensorFlow does not."""
+    chance = random.Random(0)
+    while True:
+        data = bytearray(jpeg(1))
+        for _ in range(3):
+            data[chance.randrange(2, len(data))] = chance.randrange(256)
+        try:
+            _opened(bytes(data)).load()
+        except (OSError, SyntaxError, ValueError):
+            continue
+        try:
+            decode(tf.constant(bytes(data)), 180)
+        except tf.errors.InvalidArgumentError:
+            return bytes(data)
