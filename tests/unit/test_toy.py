@@ -11,7 +11,8 @@ import pytest
 from bson.int64 import Int64
 from PIL import Image
 
-from deploy.local.toy import SIDE, ToyCatalog, draw
+from deploy.local.toy import ToyCatalog, draw
+from deploy.local.toy_pictures import SIDE
 from deploy.local.toy_shapes import SHELVES
 
 PRODUCTS, LISTINGS = 120, 30
@@ -153,7 +154,7 @@ def test_some_products_copy_anothers_pictures(dump: list[dict]) -> None:
 
 def test_default_size_leaves_no_shelf_thin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """At the default size each category has 8 products or more, the fullest about three times the emptiest."""
-    monkeypatch.setattr("deploy.local.toy._pictures", lambda *_: iter([b"not drawn"]))
+    monkeypatch.setattr("deploy.local.toy.pictures", lambda *_: iter([b"not drawn"]))
     stock = Counter(document["category_id"] for document in bson.decode_all(draw(tmp_path).dump.read_bytes()))
     assert sum(stock.values()) == 640
     assert min(stock.values()) >= 8
@@ -167,7 +168,7 @@ def test_failure_leaves_the_old_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("deploy.local.toy._pictures", fail)
+    monkeypatch.setattr("deploy.local.toy.pictures", fail)
     with pytest.raises(OSError, match="disk full"):
         draw(tmp_path, products=3, listings=1, seed=8)
     assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [before[i] for i in (1, 2, 3, 0)]

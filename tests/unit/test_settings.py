@@ -1,0 +1,246 @@
+"""Settings from the environment: every problem told at once, with the remedy and without a password."""
+
+import traceback
+
+import pytest
+
+from worker.contract.broker import celery_options
+from worker.contract.settings import Settings, SettingsError, load, redact
+from worker.contract.signature import Signature
+
+HIDDEN = "s3cret"
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch):
+    """Set variables and return what `load` says of them."""
+
+    def told(**variables: str) -> str:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SettingsError) as caught:
+            load()
+        assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+        return str(caught.value)
+
+    return told
+
+
+def test_the_defaults_suit_one_machine() -> None:
+    """Nothing has to be set: every server is on this machine, at its usual port."""
+    settings = load()
+    assert settings == Settings()
+    assert settings.database_url == "sqlite:///shelver.db"
+    assert settings.redis_url == "redis://127.0.0.1:6379/0"
+    assert settings.mongo_url == "mongodb://127.0.0.1:27017/"
+    assert settings.serving_address == "127.0.0.1:8500"
+    assert (settings.page_size, settings.model_signature) == (64, Signature.PIXELS)
+
+
+def test_a_variable_replaces_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SHELVER_ and the name, read as the field's type."""
+    for name, value in (("PAGE_SIZE", "7"), ("SIGNATURE", "jpeg"), ("PAGE_LINGER_SECONDS", "0.5")):
+        monkeypatch.setenv(f"SHELVER_{name}", value)
+    settings = load()
+    assert (settings.page_size, settings.page_linger_seconds) == (7, 0.5)
+    assert settings.model_signature is Signature.JPEG
+
+
+def test_every_setting_is_explained() -> None:
+    """`shelver-worker settings` has a meaning to print for each, and each default is in its own range."""
+    assert all(field.description for field in Settings.model_fields.values())
+    assert Settings(**{name: field.default for name, field in Settings.model_fields.items()}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("PAGE_SIZE", "many", "valid integer"),
+        ("PAGE_SIZE", "0", "greater than or equal to 1"),
+        ("PAGE_SIZE", "1001", "less than or equal to 1000"),
+        ("PAGE_LINGER_SECONDS", "-1", "greater than 0"),
+        ("SIGNATURE", "png", "'pixels' or 'jpeg'"),
+        ("SERVING_ADDRESS", "localhost", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", ":8500", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "host:http", "must be HOST:PORT"),
+        ("MONGO_URL", "127.0.0.1:27017", "must start with mongodb:// or mongodb+srv://"),
+        ("REDIS_URL", "http://127.0.0.1", "must start with redis:// or rediss://"),
+        ("DATABASE_URL", "mysql://h/d", "must be sqlite or postgresql, not mysql"),
+        ("DATABASE_URL", "shelver.db", "must be sqlite:///FILE or postgresql://"),
+        ("MODEL_NAME", "x" * 101, "at most 100 characters"),
+        ("PAGE_SIZE", "", "is set but empty: give it a value or unset it"),
+        ("REDIS_URL", "", "is set but empty: give it a value or unset it"),
+        ("DATABASE_URL", "", "is set but empty: give it a value or unset it"),
+        ("SIGNATURE", "", "is set but empty: give it a value or unset it"),
+        ("MODEL_NAME", "", "is set but empty: give it a value or unset it"),
+    ],
+)
+def test_a_wrong_value_is_told(name: str, value: str, remedy: str, refused) -> None:
+    """The line names the variable, what must be there, what it is for and an example."""
+    told = refused(**{f"SHELVER_{name}": value})
+    field = Settings.model_fields[name.lower()]
+    assert remedy in told
+    assert told.splitlines()[1].strip().startswith(f"SHELVER_{name}")
+    assert f"({field.description}; e.g. {field.default})" in told
+
+
+def test_all_problems_are_told_at_once(refused) -> None:
+    """One reading of the message is enough to mend the environment."""
+    told = refused(
+        SHELVER_PAGE_SIZE="0",
+        SHELVER_REDIS_URL="x",
+        SHELVER_SIGNATURE="gif",
+        SHELVER_PAGE_SIZ="5",
+        SHELVER_MODEL_NAME="",
+    )
+    named = {line.split()[0].rstrip(":") for line in told.splitlines()[1:]}
+    expected = ("PAGE_SIZE", "REDIS_URL", "SIGNATURE", "PAGE_SIZ", "MODEL_NAME")
+    assert named == {f"SHELVER_{name}" for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("SHELVER_PAGE_SIZ", "SHELVER_PAGE_SIZ is no setting: did you mean SHELVER_PAGE_SIZE?"),
+        ("SHELVER_MONGODB_URL", "did you mean SHELVER_MONGO_URL?"),
+        ("SHELVER_QQQ", "SHELVER_QQQ is no setting: unset it"),
+        ("SHELVER_", "SHELVER_ is no setting"),
+    ],
+)
+def test_an_unknown_variable_is_told(name: str, advice: str, refused) -> None:
+    """A slip of the pen is not silently without effect, and its value, maybe a password, is not shown."""
+    assert advice in refused(**{name: HIDDEN})
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what begins with SHELVER_ is ours."""
+    monkeypatch.setenv("SHELVERS", "x")
+    monkeypatch.setenv("PAGE_SIZE", "x")
+    assert load() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql://u:p@h:5433/d", "postgresql+psycopg://u:p@h:5433/d"),
+        ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql://u:a%40b%2Fc@h/d?sslmode=require", "postgresql+psycopg://u:a%40b%2Fc@h/d?sslmode=require"),
+        ("sqlite:////var/lib/shelver.db", "sqlite:////var/lib/shelver.db"),
+    ],
+)
+def test_a_database_url_gets_its_driver(url: str, kept: str) -> None:
+    """The URL a hosting service hands out works as it is; password and options stay whole."""
+    assert Settings(database_url=url).database_url == kept
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SHELVER_MONGO_URL": f"http://u:{HIDDEN}@h"},
+        {"SHELVER_REDIS_URL": f"user:{HIDDEN}@h"},
+        {"SHELVER_DATABASE_URL": f"mysql://u:{HIDDEN}@h/d"},
+        {"SHELVER_DATABASE_URL": f"u:{HIDDEN}@h/d"},
+        {"SHELVER_DATABASE_URL": f"postgresql://u:{HIDDEN}@h:port/d"},
+        {"SHELVER_DATABASE_URL": f"postgresql://u:with@sign:{HIDDEN}@h/d"},
+        {"SHELVER_MONGO_URL": f"mongodb://u:{HIDDEN}@h/", "SHELVER_PAGE_SIZE": "0"},
+    ],
+    ids=lambda variables: "+".join(variables.values()),
+)
+def test_no_error_shows_a_password(variables: dict[str, str], refused) -> None:
+    """The message goes to a log: it names the variable, not its value (`refused` looks for the secret)."""
+    assert list(variables)[-1] in refused(**variables)
+
+
+def test_no_repr_shows_a_password() -> None:
+    """A settings object may be logged."""
+    settings = Settings(
+        mongo_url=f"mongodb://u:{HIDDEN}@h/",
+        redis_url=f"redis://:{HIDDEN}@h/0",
+        database_url=f"postgresql://u:{HIDDEN}@h/d",
+    )
+    assert HIDDEN not in repr(settings) + str(settings)
+    assert "page_size=64" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://u:s3cret@h:5432/d", "postgresql+psycopg://***@h:5432/d"),
+        ("postgresql://h/d?user=u&password=s3cret", "postgresql://h/d"),
+        ("redis://:s3cret@h:6379/0", "redis://***@h:6379/0"),
+        ("rediss://h/0#s3cret", "rediss://h/0"),
+        ("mongodb://u:s3cret@a:1,b:2/?replicaSet=rs0", "mongodb://***@a:1,b:2/"),
+        ("mongodb+srv://u:s3cret@cluster.example/", "mongodb+srv://***@cluster.example/"),
+        ("sqlite:///shelver.db", "sqlite:///shelver.db"),
+        ("sqlite:////var/lib/shelver.db", "sqlite:////var/lib/shelver.db"),
+    ],
+)
+def test_a_shown_url_says_where_and_no_more(url: str, shown: str) -> None:
+    """Host, port and database are enough to find the server; user, password and options stay out."""
+    assert redact(url) == shown
+
+
+@pytest.mark.parametrize("sign", list("/?#[]@:%& \\"), ids=repr)
+@pytest.mark.parametrize("url", ["redis://:s3{}cret@host:6379/0", "postgresql://host/d?user=u&password=s3{}cret"])
+def test_a_password_with_odd_signs_is_not_shown_either(url: str, sign: str) -> None:
+    """Whoever forgets to percent-encode a password gets an error that shows no part of it."""
+    shown = redact(url.format(sign))
+    assert shown.startswith(url.partition("//")[0])
+    assert all(part not in shown for part in ("s3", "cret"))
+
+
+def test_time_limits_that_do_not_fit_are_told(refused) -> None:
+    """A page may not wait for longer than it may live."""
+    told = refused(SHELVER_WAIT_LIMIT_SECONDS="280", SHELVER_PREDICT_TIMEOUT_SECONDS="20")
+    for name in ("WAIT_LIMIT_SECONDS", "PREDICT_TIMEOUT_SECONDS", "PAGE_TIME_LIMIT_SECONDS"):
+        assert f"SHELVER_{name}" in told
+    assert "lower the first or raise the last" in told
+
+
+def test_time_limits_that_just_fit_are_taken() -> None:
+    """The limit itself is the first value that does not fit."""
+    assert Settings(wait_limit_seconds=279.9, predict_timeout_seconds=20).wait_limit_seconds == 279.9
+
+
+def test_a_product_must_fit_one_call(refused) -> None:
+    """More pictures a product than pictures a call cannot be."""
+    told = refused(SHELVER_MAX_PICTURES="129")
+    assert "SHELVER_MAX_PICTURES must not exceed SHELVER_MAX_BATCH_PICTURES" in told
+
+
+def test_limits_that_do_not_fit_are_told_together(refused) -> None:
+    """Two pairs of settings that do not fit are two lines of one message."""
+    told = refused(SHELVER_WAIT_LIMIT_SECONDS="300", SHELVER_MAX_PICTURES="129")
+    assert "SHELVER_WAIT_LIMIT_SECONDS" in told
+    assert "SHELVER_MAX_BATCH_PICTURES" in told
+
+
+def test_environment_gives_another_process_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `environment` says, `load` reads back equal, password and driver included."""
+    settings = Settings(
+        mongo_url="mongodb://u:p%40@h/",
+        database_url="postgres://u:p%2Fw@h/d?sslmode=require",
+        signature="jpeg",
+        page_size=3,
+        page_linger_seconds=0.00001,
+        max_picture_bytes=10**12,
+        wait_limit_seconds=1.5,
+    )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+
+
+def test_settings_do_not_change() -> None:
+    """What a process was started with it keeps."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().page_size = 5  # type: ignore[misc]
+
+
+def test_a_page_is_not_given_to_two_workers() -> None:
+    """A silent worker's page is redelivered only when it cannot still be at work; and nothing is ever unpickled."""
+    settings = Settings(page_time_limit_seconds=600)
+    options = celery_options(settings)
+    assert options["broker_transport_options"]["visibility_timeout"] > 3 * 600
+    assert options["accept_content"] == [options["task_serializer"]] == ["json"]
