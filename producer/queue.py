@@ -63,8 +63,8 @@ def enqueue(ids: int | Iterable[int], queue: Queue | str = Queue.NEW) -> int:
     does no harm: a product is predicted once per model and pictures. Raises TypeError for an id that is no
     integer, ValueError for another queue, QueueUnavailable when Redis does not answer within seconds.
     """
-    numbers = [ids] if isinstance(ids, int) else list(dict.fromkeys(ids))
+    numbers = [ids] if isinstance(ids, int) else list(ids)
     for identity in numbers:
         if not isinstance(identity, int) or isinstance(identity, bool):
             raise TypeError(f"product ids are integers, not {identity!r}")
-    return sum(_pages().send_all(map(int, numbers), Queue(queue)))
+    return sum(_pages().send_all(dict.fromkeys(map(int, numbers)), Queue(queue)))
