@@ -10,6 +10,7 @@ from trainer.split import held_out, picture_hash
 from worker.contract import dump
 from worker.contract.errors import ShelverError
 from worker.contract.product import DocumentError, Product
+from worker.contract.rejects import Reason
 from worker.contract.taxonomy import Taxonomy
 
 logger = logging.getLogger("trainer")
@@ -59,7 +60,7 @@ def labelled(path: Path, reading: Reading) -> Iterator[tuple[Product, int, list[
                 continue
             pictures = [each for each in product.pictures if each is not None]
             if product.category_id is None or not pictures:
-                reading.left_out["no category" if pictures else "no pictures"] += 1
+                reading.left_out["no category" if pictures else Reason.NOT_BYTES] += 1
                 continue
             yield product, product.category_id, pictures
     except dump.DumpError as error:

@@ -142,7 +142,7 @@ def groups(products: Iterable[Product], settings: Settings) -> Iterator[list[Pro
     pictures = 0
     for product in products:
         count = min(len(product.pictures), settings.max_pictures)
-        if group and pictures + count > settings.max_batch_pictures:
+        if pictures + count > settings.max_batch_pictures:
             yield group
             group, pictures = [], 0
         group.append(product)

@@ -151,7 +151,7 @@ class Serving:
 
 def _target(address: str) -> str:
     """One name may stand for several replicas: look all of them up, and take turns."""
-    return address if "://" in address or address.startswith(("dns:", "unix:")) else f"dns:///{address}"
+    return f"dns:///{address}"
 
 
 def _options(settings: Settings) -> list[tuple[str, Any]]:

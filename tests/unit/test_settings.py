@@ -152,6 +152,22 @@ def test_no_error_shows_a_password(variables: dict[str, str], refused) -> None:
     assert list(variables)[-1] in refused(**variables)
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("MONGO_URL", f"mongodb://u:{HIDDEN}/x@h/"),
+        ("MONGO_URL", f"mongodb://u:x@{HIDDEN}@h/"),
+        ("MONGO_URL", f"mongodb://u:x?{HIDDEN}@h/"),
+        ("REDIS_URL", f"redis://:{HIDDEN}/x@h:6379/0"),
+        ("REDIS_URL", f"redis://:{HIDDEN}[x@h:6379/0"),
+        ("REDIS_URL", "redis://h:port/0"),
+    ],
+)
+def test_an_address_that_no_client_takes_is_told(name: str, url: str, refused) -> None:
+    """A password that is not percent-encoded is a setting to mend, told at start and not as each page's failure."""
+    assert f"SHELVER_{name}" in refused(**{f"SHELVER_{name}": url})
+
+
 def test_no_repr_shows_a_password() -> None:
     """A settings object may be logged."""
     settings = Settings(

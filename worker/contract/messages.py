@@ -13,6 +13,8 @@ from worker.contract.product import ProductId, to_product_id
 TASK = "shelver.classify_page"
 #: raised when the wire form changes; a worker refuses a page of another schema instead of guessing
 SCHEMA = 1
+#: of an id that is no integer, enough to find it by
+LONGEST_TEXT_ID = 250
 #: in seconds since the epoch: no moment from here on has a date
 YEAR_10000 = 253_402_300_800
 
@@ -63,4 +65,6 @@ class Page:
 
 def _wire_id(value: object) -> ProductId:
     # Half a surrogate pair, which JSON may hold, is no text that a database takes.
-    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else to_product_id(value)
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT_ID].encode(errors="backslashreplace").decode()
+    return to_product_id(value)

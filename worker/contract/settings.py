@@ -4,9 +4,12 @@ import difflib
 import os
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -22,11 +25,32 @@ class SettingsError(ShelverError):
 
 def _scheme(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
-        if not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        scheme, _, rest = url.partition("://")
+        if scheme not in schemes:
+            raise ValueError(f"must start with {' or '.join(f'{each}://' for each in schemes)}")
+        if set("/?#[]@") & set(rest.rpartition("@")[0]):
+            raise ValueError("has a user or password with one of / ? # [ ] @ in it: percent-encode that")
+        _check_address(scheme, rest.rpartition("@")[2])
         return url
 
     return AfterValidator(check)
+
+
+def _check_address(scheme: str, address: str) -> None:
+    """Raise ValueError, with nothing of a password in it, for what the clients would only refuse later on."""
+    if scheme == "mongodb":
+        try:
+            parse_uri(f"{scheme}://{address}")
+        except (PyMongoError, ValueError):
+            raise ValueError("must be mongodb://USER:PASSWORD@HOST:PORT/") from None
+    if scheme.startswith("redis"):
+        parts = urlsplit(f"{scheme}://{address}")
+        try:
+            sound = parts.port != 0 and (parts.path.strip("/") or "0").isdecimal()
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError(f"must be {scheme}://:PASSWORD@HOST:PORT/DB with numbers for PORT and DB")
 
 
 class Settings(BaseSettings):
