@@ -195,7 +195,7 @@ def _alone(folder: Path) -> Iterator[None]:
 @contextmanager
 def _stopping(processes: Processes, only_on_failure: bool = False) -> Iterator[Processes]:
     """Stop everything at the end, whether by success, failure, Ctrl-C, or a polite kill."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job ignores SIGINT otherwise
         signal.signal(number, signal.default_int_handler)
     try:
         yield processes
