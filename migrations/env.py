@@ -45,6 +45,8 @@ if context.is_offline_mode():
 engine = make_engine(context.config.attributes["database_url"])
 if engine.dialect.name == "sqlite":
     lock_sqlite(engine)
-with engine.connect() as live:
-    run(live)
-engine.dispose()
+try:
+    with engine.connect() as live:
+        run(live)
+finally:
+    engine.dispose()

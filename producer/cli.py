@@ -61,10 +61,13 @@ def load(
     typer.echo(f"{loaded.inserted:,} inserted, {loaded.already_there:,} were there already")
     if loaded.without_id:
         logger.warning("%d documents without _id were left out: they could not be told apart", loaded.without_id)
-    if loaded.damage and not tolerate:
-        raise loaded.damage
-    if loaded.damage:
-        logger.warning("%s", loaded.damage)
+    if loaded.refused:
+        logger.warning("%d documents were refused by MongoDB", loaded.refused)
+    for problem in (loaded.refusal, loaded.damage):
+        if problem and not tolerate:
+            raise problem
+        if problem:
+            logger.warning("%s", problem)
 
 
 @app.command()

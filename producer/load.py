@@ -32,13 +32,16 @@ class Loaded:
     without_id: int = 0
     #: where the dump ended before its time
     damage: dump.DumpError | None = None
+    #: documents that MongoDB refused, and what it said of the first
+    refused: int = 0
+    refusal: LoadError | None = None
 
 
 def load(listings: Listings, path: Path, advance: Callable[[int], None]) -> Loaded:
     """Insert every document of the dump as the bytes it is; those whose _id is there already are left alone.
 
-    `advance` is told the bytes of the dump that are done. What stands before damage is inserted, and the damage
-    is in the answer. Raises LoadError for a document that MongoDB refuses.
+    `advance` is told the bytes of the dump that are done. What stands before damage is inserted, and what stands
+    beside documents that MongoDB refuses; both are told in the answer.
     """
     raw_listings = listings.with_options(CodecOptions(document_class=RawBSONDocument))
     loaded = Loaded()
@@ -75,11 +78,12 @@ def _insert(listings: Collection[RawBSONDocument], batch: list[dump.Record], loa
     except BulkWriteError as error:
         problems = error.details["writeErrors"]
         refused = [each for each in problems if each["code"] != DUPLICATE_KEY]
+        loaded.refused += len(refused)
         loaded.inserted += error.details["nInserted"]
         loaded.already_there += len(problems) - len(refused)
-        if refused:
+        if refused and loaded.refusal is None:
             record = batch[refused[0]["index"]]
-            raise LoadError(
-                f"MongoDB refuses {len(refused)} documents, the first at byte {record.offset:,} of the dump: "
-                f"{refused[0]['errmsg'][:300]}; mend or remove them and load again"
-            ) from error
+            loaded.refusal = LoadError(
+                f"MongoDB refuses the document at byte {record.offset:,} of the dump: {refused[0]['errmsg'][:300]}; "
+                "mend or remove it and load again, or accept the loss with --tolerate"
+            )

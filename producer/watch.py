@@ -18,14 +18,25 @@ from worker.contract.settings import Settings, redact
 
 logger = logging.getLogger("producer")
 
-#: only what is needed of a change, so that pictures do not travel twice
+PICTURES_CHANGED = {
+    "$anyElementTrue": {
+        "$map": {
+            "input": {"$objectToArray": {"$ifNull": ["$updateDescription.updatedFields", {}]}},
+            "in": {"$regexMatch": {"input": "$$this.k", "regex": r"^imgs(\.|$)"}},
+        }
+    }
+}
+#: what concerns us, and of it only the id, so that pictures do not travel twice
 LISTED: list[dict[str, Any]] = [
-    {"$match": {"operationType": {"$in": ["insert", "replace"]}}},
+    {"$match": {"$or": [{"operationType": {"$in": ["insert", "replace"]}}, {"$expr": PICTURES_CHANGED}]}},
     {"$project": {"documentKey": 1}},
 ]
 NOT_A_REPLICA_SET = 40573
-HISTORY_LOST = (286, 280)
+#: ChangeStreamHistoryLost, ChangeStreamFatalError, InvalidResumeToken
+HISTORY_LOST = (286, 280, 260)
 RETRY_SECONDS = 2
+#: without this an idle stream's stored position would age out of MongoDB's history
+IDLE_POSITION_SECONDS = 30
 
 
 class WatchError(ShelverError):
@@ -41,6 +52,7 @@ class Watcher:
         self._pages = Pages(settings)
         self._cursor = Cursor(settings, f"watch:{settings.mongo_database}.{settings.mongo_collection}")
         self._from_now = from_now
+        self._stored_at = 0.0  # on the monotonic clock
 
     def run(self) -> None:
         """Follow the stream until stopped; servers that fail are waited for. Raises WatchError."""
@@ -56,12 +68,13 @@ class Watcher:
         linger_milliseconds = int(self._settings.page_linger_seconds * 1000)
         with open_listings(self._settings) as listings:
             try:
-                with listings.watch(LISTED, resume_after=token, max_await_time_ms=linger_milliseconds) as stream:
+                # start_after goes on behind a dropped or renamed collection too, which resume_after refuses.
+                with listings.watch(LISTED, start_after=token, max_await_time_ms=linger_milliseconds) as stream:
                     # From here on nothing is missed, even when the first listing comes after a restart.
-                    self._cursor.write(stream.resume_token)
+                    self._store(stream)
                     self._from_now = False
                     logger.info("watching %s.%s", listings.database.name, listings.name)
-                    while not self._stopped.is_set():
+                    while stream.alive and not self._stopped.is_set():
                         self._page(stream)
             except OperationFailure as error:
                 raise self._explain(error) from error
@@ -74,12 +87,20 @@ class Watcher:
             change = stream.try_next()  # waits for as long as a page may linger
             if change is None:
                 break
+            if "documentKey" not in change:  # the collection was dropped or renamed: the stream ends here
+                break
             if not ids:
                 deadline = time.monotonic() + self._settings.page_linger_seconds
             ids.append(to_product_id(change["documentKey"]["_id"]))
         if ids:
             self._pages.send(Page(tuple(dict.fromkeys(ids)), Queue.NEW))
+        if ids or time.monotonic() - self._stored_at > IDLE_POSITION_SECONDS:
+            self._store(stream)
+
+    def _store(self, stream: ChangeStream[dict[str, Any]]) -> None:
+        if stream.resume_token is not None:
             self._cursor.write(stream.resume_token)
+        self._stored_at = time.monotonic()
 
     def _explain(self, error: OperationFailure) -> Exception:
         place = redact(self._settings.mongo_url)

@@ -99,7 +99,9 @@ def publish(
     models: Annotated[
         Path, typer.Argument(file_okay=False, help="the model server's folder; NAME/VERSION is made in it")
     ],
-    name: Annotated[str, typer.Option(help="as TensorFlow Serving and SHELVER_MODEL_NAME call it")] = "shelver",
+    name: Annotated[
+        str | None, typer.Option(help="as TensorFlow Serving calls it; SHELVER_MODEL_NAME if left out")
+    ] = None,
     version: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="the next free one when left out")] = None,
     top_k: Annotated[int, typer.Option(min=5, max=100, help="ranked categories a product gets, at each level")] = 10,
 ) -> None:
@@ -110,7 +112,8 @@ def publish(
 
     settings = configuration.load()
     opened = Run.open(run)
-    folder = write(opened, open_classifier(opened, top_k), models, name, version, settings.database_url)
+    classifier = open_classifier(opened, top_k)
+    folder = write(opened, classifier, models, name or settings.model_name, version, settings.database_url)
     typer.echo(f"{folder} is published and registered in {configuration.redact(settings.database_url)}")
 
 

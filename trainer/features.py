@@ -8,8 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.graph import decode
+from worker.contract.errors import ShelverError
 
 logger = logging.getLogger("trainer")
+
+
+class FeaturesError(ShelverError):
+    """There is nothing to train on."""
+
 
 #: pictures through the backbone at a time
 BATCH = 32
@@ -58,4 +64,6 @@ def extract(
     if batch:
         flush()
         categories += pending * 2
+    if not values:
+        raise FeaturesError("no picture of the training products decodes: is it a dump of JPEG pictures?")
     return np.concatenate(values), np.array(categories, np.int64)

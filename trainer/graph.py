@@ -22,6 +22,7 @@ DTYPES = {"uint8": tf.uint8, "int32": tf.int32, "int64": tf.int64, "float32": tf
 def decode(picture: tf.Tensor, side: int) -> tf.Tensor:
     """Decode one JPEG (or PNG) as the worker's Pillow does: string[] -> uint8[side, side, 3].
 
+    Plain JPEG, that is: the worker sends what Pillow reads differently (CMYK, transparency, 16 bits) as plain PNG.
     INTEGER_ACCURATE equals Pillow bit for bit; TensorFlow's default differs on every picture. Both sides resize
     with a triangle filter as wide as the reduction, which agrees to one level in 255.
     """

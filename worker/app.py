@@ -1,5 +1,6 @@
 """The Celery application and, per child process, the pipeline with its clients."""
 
+import logging
 import os
 
 # Before Celery is imported: SIGTERM then starts the soft shutdown, which gives an unfinished page back to the
@@ -19,6 +20,8 @@ from worker.serving import Serving
 from worker.store import Store
 
 SOFT_SHUTDOWN_SECONDS = 20
+#: between the soft time limit, at which a page goes back, and the hard one, at which its child is killed
+HANDBACK_SECONDS = 5
 
 
 @cache
@@ -43,7 +46,7 @@ def celery_app() -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_failure_or_timeout=False,
-        task_soft_time_limit=limit - 5,
+        task_soft_time_limit=limit - HANDBACK_SECONDS,
         task_time_limit=limit,
         # Prefetched pages would hide the backlog from whoever scales on the queue's length.
         worker_disable_prefetch=True,
@@ -58,5 +61,12 @@ def celery_app() -> Celery:
 
 
 @setup_logging.connect
-def _keep_our_logging(**_: object) -> None:
-    """Celery would replace the handlers that the command set up."""
+def _keep_our_logging(loglevel: int | str | None = None, logfile: str | None = None, **_: object) -> None:
+    """Celery would replace the handlers that the command set up; --loglevel and --logfile count all the same."""
+    root = logging.getLogger()
+    if loglevel is not None:
+        root.setLevel(loglevel)
+    if logfile:
+        handler = logging.FileHandler(logfile)
+        handler.setFormatter(root.handlers[0].formatter)
+        root.handlers = [handler]

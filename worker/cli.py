@@ -3,6 +3,7 @@
 import logging
 from typing import Annotated, NoReturn
 
+import click
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -10,7 +11,9 @@ from rich.table import Column, Table
 from worker import lookup, schema
 from worker.contract import settings as configuration
 from worker.contract.command import run as run_command
+from worker.contract.errors import ShelverError
 from worker.contract.messages import Queue
+from worker.contract.product import stand_in_id, to_product_id
 
 app = typer.Typer(
     name="shelver-worker",
@@ -35,11 +38,14 @@ def run(context: typer.Context) -> None:
     from worker.tasks import app as celery  # here, so that --help and `show` need no Celery
 
     for chatty in ("celery.worker.strategy", "celery.app.trace", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)  # the task itself logs one line a page
-    defaults = ["--without-gossip", "--without-mingle"]
+        logging.getLogger(chatty).setLevel(logging.ERROR)  # the task itself logs one line a page
+    defaults = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):
         defaults += ["--queues", ",".join(Queue)]
-    celery.worker_main(["worker", *defaults, *context.args])
+    try:
+        celery.worker_main(["worker", *defaults, *context.args])
+    except click.ClickException as error:
+        raise ShelverError(f"{error.format_message()}: celery worker --help lists what passes through") from error
 
 
 @app.command()
@@ -50,19 +56,30 @@ def migrate() -> None:
     typer.echo(f"{configuration.redact(settings.database_url)} is at schema {revision}")
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def show(
-    ids: Annotated[list[int], typer.Argument(help="product ids, as in the catalog")],
+    ids: Annotated[list[str], typer.Argument(help="product ids, as in the catalog")],
     candidates: Annotated[int, typer.Option(min=0, help="how many of the ranked candidates to print")] = 5,
 ) -> None:
     """Print what is known of products: predicted, rejected with the reason, pending or unknown, with names."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    for known in lookup.look_up(configuration.load(), ids):
-        console.print(f"{known.product_id}  {known.status}")
+    numbers = [_number(each) for each in ids]
+    for asked, known in zip(ids, lookup.look_up(configuration.load(), numbers), strict=True):
+        console.print(f"{asked}  {known.status}")
         if known.reject:
             console.print(f"  rejected: {known.reject}")
         for found in known.predictions:
             _print_prediction(console, found, candidates)
+
+
+def _number(identity: str) -> int:
+    """Return the key under which the store has an id; one that is no 64-bit integer stands under another number."""
+    try:
+        number = int(identity)
+    except ValueError:
+        return stand_in_id(identity)
+    product_id = to_product_id(number)
+    return product_id if isinstance(product_id, int) else stand_in_id(product_id)
 
 
 def _print_prediction(console: Console, found: lookup.Found, candidates: int) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from billiard.exceptions import SoftTimeLimitExceeded
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from worker.contract.product import Product
 from worker.contract.rejects import Reason, Reject
@@ -112,6 +113,10 @@ def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
         raise PictureError(Reason.WRONG_FORMAT, f"is neither JPEG nor PNG ({start})")
     try:
         image = Image.open(io.BytesIO(data), formats=[kind])
+    except SoftTimeLimitExceeded:
+        raise  # the page's time is up; the picture is not to blame
+    except UnidentifiedImageError as error:
+        raise PictureError(Reason.UNDECODABLE, f"is a damaged {kind} (no readable header)") from error
     except Exception as error:  # Pillow's parsers raise whatever a hostile file makes them trip over
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {kind} ({error})") from error
     if image.width * image.height > settings.max_picture_pixels:
@@ -129,6 +134,8 @@ def _decode(image: Image.Image, side: int | None) -> Image.Image:
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         image = image.convert("RGB")
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error
     if side is None or image.size == (side, side):

@@ -89,16 +89,23 @@ class Pipeline:
 
 
 class _Patience:
-    """Calls again while a server is unavailable, with backoff and jitter, for so long over a whole page."""
+    """Calls again while a server is unavailable, with backoff and jitter; what it waits adds up over a page."""
 
     def __init__(self, limit_seconds: float):
-        self._deadline = time.monotonic() + limit_seconds
+        self._left_seconds = limit_seconds
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        left = max(self._deadline - time.monotonic(), 0)
+        started = time.monotonic()
         for attempt in stamina.retry_context(
-            on=Unavailable, attempts=None, timeout=left, wait_initial=FIRST_WAIT_SECONDS, wait_max=LONGEST_WAIT_SECONDS
+            on=Unavailable,
+            attempts=None,
+            timeout=max(self._left_seconds, 0.001),  # 0 would mean no limit
+            wait_initial=FIRST_WAIT_SECONDS,
+            wait_max=LONGEST_WAIT_SECONDS,
         ):
             with attempt:
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+                if attempt.num > 1:
+                    self._left_seconds -= time.monotonic() - started
+                return result
         raise AssertionError("stamina raises the last error itself")

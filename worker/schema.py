@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract.database import cause, make_engine
@@ -25,6 +26,8 @@ def migrate(settings: Settings) -> str:
     config = _config(settings)
     try:
         command.upgrade(config, "head")
+    except CommandError as error:
+        raise SchemaError(_newer(settings)) from error
     except SQLAlchemyError as error:
         raise SchemaError(
             f"{redact(settings.database_url)} cannot be migrated (SHELVER_DATABASE_URL): {cause(error)}"
@@ -34,7 +37,8 @@ def migrate(settings: Settings) -> str:
 
 def check(settings: Settings) -> None:
     """Raise SchemaError unless the store is at the newest revision; a store that does not answer is waited for."""
-    head = ScriptDirectory.from_config(_config(settings)).get_current_head()
+    script = ScriptDirectory.from_config(_config(settings))
+    head = script.get_current_head()
     engine = make_engine(settings.database_url)
     try:
         with engine.connect() as connection:
@@ -44,10 +48,16 @@ def check(settings: Settings) -> None:
         return
     finally:
         engine.dispose()
+    if current and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise SchemaError(_newer(settings))
     if current != head:
         raise SchemaError(
             f"{redact(settings.database_url)} is at schema {current or 'none'}, not {head}: run shelver-worker migrate"
         )
+
+
+def _newer(settings: Settings) -> str:
+    return f"{redact(settings.database_url)} was migrated by a newer Shelver: upgrade this one"
 
 
 def _config(settings: Settings) -> Config:

@@ -124,7 +124,10 @@ class Serving:
             raise ModelUnfit(
                 f"{self._say(version)} does not fit: {'; '.join(problems)}; publish it with shelver-trainer"
             )
-        return Model(version, _side(signatures))
+        side = _side(signatures)
+        if wanted is Signature.PIXELS and side is None:
+            raise ModelUnfit(f"{self._say(version)} does not say which square of pixels it takes; publish it anew")
+        return Model(version, side)
 
     def _call(self, method: Callable[..., Any], request: Any, timeout_seconds: float) -> Any:
         try:
@@ -185,6 +188,8 @@ def _prediction(
             f"{model} averaged {counted[row]} pictures of product {product.id} where {sent} were sent: its graph does "
             "not keep products apart; publish it with shelver-trainer"
         )
+    if not all(np.isfinite(scores[row]).all() for _, scores in ranked.values()):
+        raise ModelUnfit(f"{model} gives product {product.id} a score that is no number: publish a sound version")
     best = {level: list(_pairs(ids[row], scores[row])) for level, (ids, scores) in ranked.items()}
     return Prediction(product, version, best[3], best[2][0], best[1][0], sent)
 
@@ -197,4 +202,6 @@ def _side(signatures: Any) -> int | None:
     if Signature.PIXELS.value not in signatures.signature_def:
         return None
     pixels = describe(signatures.signature_def[Signature.PIXELS.value].inputs).get("pixels")
-    return pixels.shape[1] if pixels is not None and len(pixels.shape) == 4 else None
+    if pixels is None or len(pixels.shape) != 4 or pixels.shape[1] != pixels.shape[2]:
+        return None
+    return pixels.shape[1]

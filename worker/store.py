@@ -31,24 +31,22 @@ class Store:
         self._database.close()
 
     def known(self, products: Sequence[Product], version: int) -> list[int]:
-        """Return the ids that this model version already predicted from the very same pictures.
+        """Return the ids that this model version already predicted: same pictures, same seller's shelf.
 
         Raises Unavailable when the database does not answer, NotRegistered when the model has no row.
         """
         if not products:
             return []
-        fingerprints = {product.id: product.fingerprint for product in products}
+        listed = {product.id: (product.fingerprint, product.category_id) for product in products}
         with self._database.begin() as connection:
-            query = select(predictions.c.product_id, predictions.c.fingerprint).where(
-                predictions.c.model_id == self._model_id(connection, version),
-                predictions.c.product_id.in_(fingerprints),
+            query = select(predictions.c.product_id, predictions.c.fingerprint, predictions.c.listed_category_id).where(
+                predictions.c.model_id == self._model_id(connection, version), predictions.c.product_id.in_(listed)
             )
-            return [
-                row.product_id for row in connection.execute(query) if row.fingerprint == fingerprints[row.product_id]
-            ]
+            found = connection.execute(query).all()
+        return [each.product_id for each in found if tuple(each[1:]) == listed[each.product_id]]
 
     def save(self, outcome: Outcome) -> None:
-        """Write a page's outcome in one transaction; rows are sorted by key so that two pages do not deadlock.
+        """Write a page's outcome in one transaction; rows are sorted by key so that pages rarely deadlock.
 
         A prediction, new or known, removes the product's reject. Raises as `known` does.
         """

@@ -5,10 +5,11 @@ import time
 
 from celery import Task
 from celery.exceptions import Reject as Return
+from celery.exceptions import SoftTimeLimitExceeded
 
 from worker.app import celery_app, pipeline
 from worker.contract.errors import Unavailable
-from worker.contract.messages import TASK, MessageError, Page
+from worker.contract.messages import TASK, MessageError, NewerSchema, Page
 
 logger = logging.getLogger("worker")
 
@@ -24,6 +25,10 @@ def classify_page(self: "Task[[object], None]", message: object) -> None:
     started = time.monotonic()
     try:
         page = Page.from_wire(message)
+    except NewerSchema as error:
+        logger.warning("page %s goes back: %s", self.request.id, error)
+        time.sleep(PAUSE_SECONDS)
+        raise Return(str(error), requeue=True) from error
     except MessageError as error:
         logger.error("message %s is no page and is dropped: %s", self.request.id, error)
         return
@@ -32,6 +37,9 @@ def classify_page(self: "Task[[object], None]", message: object) -> None:
     except Unavailable as error:
         logger.warning("page %s goes back to %s: %s", self.request.id, page.queue, error)
         raise Return(str(error), requeue=True) from error
+    except SoftTimeLimitExceeded as error:
+        logger.warning("page %s goes back to %s: it took too long", self.request.id, page.queue)
+        raise Return("time limit", requeue=True) from error
     except Exception as error:
         logger.exception("page %s goes back to %s after an unforeseen error", self.request.id, page.queue)
         time.sleep(PAUSE_SECONDS)

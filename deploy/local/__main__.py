@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -24,7 +25,7 @@ from deploy.local.processes import Processes, stop_tree, tail
 from deploy.local.stack import Stack
 from worker.contract.command import run as run_command
 from worker.contract.errors import ShelverError
-from worker.contract.settings import PREFIX
+from worker.contract.settings import PREFIX, redact
 from worker.contract.taxonomy import Taxonomy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,14 +74,17 @@ def demo(
             say("drawing a toy catalog")
             drawn = toy.draw(folder / "catalog")
             dump, categories, listings, labels = drawn.dump, drawn.categories, drawn.listings, drawn.labels
+        taxonomy = Taxonomy.from_csv(categories)
+        truths = report.read_labels(labels, taxonomy) if labels else {}
         stack = Stack(folder, processes, say)
         database = f"shelver_demo_{time.time_ns()}"  # never the catalog of a server that was there before
         stack.start_servers(database)
         try:
+            stack.refuse_used_servers()
             stack.load(dump)
             stack.train(dump, categories)
             stack.start_line()
-            _list_and_report(stack, categories, listings, labels, summary)
+            _list_and_report(stack, taxonomy, listings, truths, summary)
         finally:
             if "SHELVER_MONGO_URL" in os.environ:
                 with MongoClient(os.environ["SHELVER_MONGO_URL"]) as client:
@@ -88,7 +92,9 @@ def demo(
         say(f"done; the data is in {folder}: shelver.db, models/, run/, logs/")
 
 
-def _list_and_report(stack: Stack, categories: Path, listings: Path, labels: Path | None, summary: Path | None) -> None:
+def _list_and_report(
+    stack: Stack, taxonomy: Taxonomy, listings: Path, truths: dict[int, int], summary: Path | None
+) -> None:
     stack.say(f"listing the products of {listings}")
     catalog = Catalog(stack.environment)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -102,9 +108,9 @@ def _list_and_report(stack: Stack, categories: Path, listings: Path, labels: Pat
         raise LocalError(f"{error}; {logs}") from error
     finally:
         catalog.close()
-    rows = report.read_rows(stack.environment["SHELVER_DATABASE_URL"], listed, labels)
-    totals = report.summarise(rows, listed, Taxonomy.from_csv(categories))
-    report.print_report(console, rows, totals, categories)
+    rows = report.read_rows(stack.environment["SHELVER_DATABASE_URL"], listed, truths)
+    totals = report.summarise(rows, listed, taxonomy)
+    report.print_report(console, rows, totals, taxonomy)
     if summary:
         report.write_summary(summary, totals)
 
@@ -120,7 +126,7 @@ def up(folder: Folder = ROOT / ".local" / "up") -> None:
         drawn = toy.draw(folder / "catalog")
         stack = Stack(folder, processes, console.print)
         stack.start_servers("shelver")
-        if not stack.models.exists():
+        if not stack.is_published:
             stack.load(drawn.dump)
             stack.train(drawn.dump, drawn.categories)
         stack.start_line()
@@ -133,13 +139,14 @@ def _keep(stack: Stack) -> None:
     pids = [each.process.pid for each in stack.processes.started]
     noted = [{"pid": pid, "born": psutil.Process(pid).create_time()} for pid in pids]
     ours = {name: value for name, value in stack.environment.items() if name.startswith(PREFIX)}
-    (stack.folder / "env").write_text("".join(f"export {name}='{value}'\n" for name, value in ours.items()))
+    with os.fdopen(os.open(stack.folder / "env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in ours.items())
     (stack.folder / STATE).write_text(json.dumps(noted))
 
 
 def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:
     where = "\n".join(
-        f"  {what:13} {stack.environment[PREFIX + name]}"
+        f"  {what:13} {redact(stack.environment[PREFIX + name])}"
         for what, name in (
             ("MongoDB", "MONGO_URL"),
             ("Redis", "REDIS_URL"),

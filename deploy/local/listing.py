@@ -1,5 +1,6 @@
 """List new products as a catalog would, and see what becomes of them."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
 from sqlalchemy import select
 
 from worker.contract import dump
@@ -16,6 +18,8 @@ from worker.contract.database import Database
 from worker.contract.errors import ShelverError
 from worker.contract.product import stand_in_id, to_product_id
 from worker.contract.tables import predictions, rejects
+
+logger = logging.getLogger("deploy")
 
 POLL_SECONDS = 0.02
 #: without a single new row for so long, something is wrong
@@ -28,6 +32,10 @@ BATCH = 500
 
 class StalledError(ShelverError):
     """Listings stay without a row."""
+
+
+class ListingError(ShelverError):
+    """The listings cannot be listed as they are."""
 
 
 @dataclass
@@ -50,7 +58,7 @@ class Listed:
     @property
     def pictures_per_second(self) -> float | None:
         """Pictures of the products listed at once over the time until their last row; None without any."""
-        bulk = [each for each in self.listed_at if each not in set(self.singles)]
+        bulk = self.listed_at.keys() - set(self.singles)
         if not bulk:
             return None
         seconds = max(self.seen_at[each] for each in bulk) - min(self.listed_at[each] for each in bulk)
@@ -65,13 +73,13 @@ class Catalog:
             environment["SHELVER_MONGO_URL"], document_class=RawBSONDocument
         )
         database = self._client.get_database(environment["SHELVER_MONGO_DATABASE"], CodecOptions(RawBSONDocument))
-        self._products: Collection[RawBSONDocument] = database.get_collection("products")
+        self._products: Collection[RawBSONDocument] = database.get_collection(environment["SHELVER_MONGO_COLLECTION"])
         self._database = Database(environment["SHELVER_DATABASE_URL"])
 
     def list_all(self, path: Path, advance: Callable[[int], None]) -> Listed:
         """Insert a few products one at a time, then the rest at once, and wait until every one has a row."""
         listed = Listed()
-        records = list(dump.read(path))
+        records = _sound(path)
         singles = min(SINGLE_LISTINGS, int(len(records) * SINGLE_SHARE))
         for record in records[:singles]:
             listed.singles += self._insert(listed, [record])
@@ -96,7 +104,14 @@ class Catalog:
             images = record.document.get("imgs")
             listed.pictures[ids[-1]] = len(images) if isinstance(images, list) else 0
             listed.listed_at[ids[-1]] = now
-        self._products.insert_many([RawBSONDocument(record.raw) for record in records], ordered=False)
+        try:
+            self._products.insert_many([RawBSONDocument(record.raw) for record in records], ordered=False)
+        except BulkWriteError as error:
+            first = records[error.details["writeErrors"][0]["index"]]
+            raise ListingError(
+                f"MongoDB refuses the listing at byte {first.offset:,}: its _id is in the dump already, is repeated, "
+                "or is none that MongoDB takes; leave it out"
+            ) from None  # MongoDB's own words would hold the pictures
         return ids
 
     def _see(self, listed: Listed, advance: Callable[[int], None], until: float | None = None) -> None:
@@ -126,3 +141,15 @@ class Catalog:
                 query = select(table.c.product_id).where(table.c.product_id.in_(wanted))
                 for identity in connection.scalars(query):
                     yield identity, table is rejects
+
+
+def _sound(path: Path) -> list[dump.Record]:
+    """Return the listings with an _id, those before the damage if the file is damaged."""
+    records: list[dump.Record] = []
+    try:
+        records.extend(record for record in dump.read(path) if "_id" in record.document)
+    except dump.DumpError as error:
+        logger.warning("%s", error)
+    if not records:
+        raise ListingError(f"{path} holds no listing")
+    return records

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from deploy.local.listing import Listed
 from worker.contract.database import Database
+from worker.contract.errors import ShelverError
 from worker.contract.tables import candidates, predictions, rejects
 from worker.contract.taxonomy import Taxonomy
 
@@ -34,12 +35,29 @@ class Row:
     reject: str | None
 
 
-def read_rows(database_url: str, listed: Listed, labels: Path | None) -> list[Row]:
-    """Return the stored outcome of every listing, in order of listing."""
+class LabelsError(ShelverError):
+    """The labels do not tell which category a listing belongs to."""
+
+
+def read_labels(path: Path, taxonomy: Taxonomy) -> dict[int, int]:
+    """Return product id -> true category id from `_id,category_id`; raises LabelsError by line."""
     truths: dict[int, int] = {}
-    if labels:
-        with labels.open(encoding="utf-8-sig", newline="") as file:
-            truths = {int(row["_id"]): int(row["category_id"]) for row in csv.DictReader(file)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            try:
+                truths[int(row["_id"])] = truth = int(row["category_id"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise LabelsError(
+                    f"{path} line {reader.line_num} is not _id,category_id in numbers: mend it"
+                ) from error
+            if truth not in taxonomy.by_id:
+                raise LabelsError(f"{path} line {reader.line_num}: the category file lacks {truth}; add its line there")
+    return truths
+
+
+def read_rows(database_url: str, listed: Listed, truths: dict[int, int]) -> list[Row]:
+    """Return the stored outcome of every listing, in order of listing."""
     database = Database(database_url)
     with database.begin() as connection:
         stored = {row.product_id: row for row in connection.execute(select(predictions))}
@@ -80,9 +98,9 @@ def summarise(rows: list[Row], listed: Listed, taxonomy: Taxonomy) -> dict[str, 
     }
 
 
-def print_report(console: Console, rows: list[Row], totals: dict[str, float | int | None], taxonomy_of: Path) -> None:
+def print_report(console: Console, rows: list[Row], totals: dict[str, float | int | None], taxonomy: Taxonomy) -> None:
     """Print a table of products and the totals."""
-    names = {category.id: category.name for category in Taxonomy.from_csv(taxonomy_of).categories}
+    names = {category.id: category.name for category in taxonomy.categories}
     table = Table(
         "product", "predicted shelf", "score", "true shelf", title=f"the first {min(SHOWN, len(rows))} listings"
     )

@@ -1,14 +1,25 @@
 """The line of one machine: servers, a trained model, its server, a worker and a watcher."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
+from sqlalchemy import select
+
 from deploy.local import servers
 from deploy.local.processes import Processes, Started, run
-from worker.contract.settings import PREFIX
+from worker.contract.database import Database
+from worker.contract.errors import ShelverError
+from worker.contract.settings import PREFIX, Settings, redact
+from worker.contract.tables import models
+
+MODEL_NAME = "shelver"
+COLLECTION = Settings.model_fields["mongo_collection"].default
 
 #: TensorFlow on the CPU spends a fifth of its time in page faults unless freed memory stays with the process
 ROOMY_MALLOC = {
@@ -19,6 +30,10 @@ ROOMY_MALLOC = {
 LOAD_SECONDS = 180
 
 
+class StackError(ShelverError):
+    """The line cannot run on what it was given."""
+
+
 @dataclass
 class Stack:
     """Everything that runs, in one folder. Every step is one of the commands a person would type."""
@@ -27,6 +42,21 @@ class Stack:
     processes: Processes
     say: Callable[[str], None]
     environment: dict[str, str] = field(default_factory=dict)
+
+    def refuse_used_servers(self) -> None:
+        """Raise StackError when Redis or the store, given by URL, serve another line: pages and rows would mix."""
+        url = self.environment["SHELVER_REDIS_URL"]
+        with redis.Redis.from_url(url) as client:
+            if "SHELVER_REDIS_URL" in os.environ and client.dbsize():
+                raise StackError(f"{redact(url)} (SHELVER_REDIS_URL) is in use: unset it, or name an empty db")
+        with closing(Database(self.environment["SHELVER_DATABASE_URL"])) as database, database.begin() as connection:
+            if connection.scalar(select(models.c.id).limit(1)) is not None:
+                raise StackError(f"{database.address} (SHELVER_DATABASE_URL) is in use: unset it, or name an empty one")
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there is a version to serve."""
+        return any(each.name.isdecimal() for each in self.models.glob("*/*"))
 
     @property
     def models(self) -> Path:
@@ -41,6 +71,9 @@ class Stack:
             "MONGO_DATABASE": mongo_database,
             "REDIS_URL": servers.redis_server(self.processes, self.folder / "redis"),
             "DATABASE_URL": os.environ.get("SHELVER_DATABASE_URL", f"sqlite:///{self.folder / 'shelver.db'}"),
+            # Whatever a shell has set for another line: this one serves what it publishes and lists.
+            "MODEL_NAME": MODEL_NAME,
+            "MONGO_COLLECTION": COLLECTION,
         }
         self.environment = {**os.environ, **{PREFIX + name: value for name, value in settings.items()}}
         self.run("migrate", ["worker", "migrate"])
@@ -53,6 +86,7 @@ class Stack:
     def train(self, dump: Path, categories: Path) -> None:
         """Fit, judge and publish a model."""
         runs = self.folder / "run"
+        shutil.rmtree(runs, ignore_errors=True)  # of a start that was interrupted
         self.say(f"training on {dump}")
         self.run("fit", ["trainer", "fit", str(dump), "--categories", str(categories), "--run", str(runs)])
         self.run("evaluate", ["trainer", "evaluate", str(runs)])

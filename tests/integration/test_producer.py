@@ -175,6 +175,52 @@ def test_watch_enqueues_what_is_listed(settings: Settings, listings: Listings, w
     assert max(len(page.ids) for page in queued(settings, Queue.NEW)) == settings.page_size
 
 
+def test_pictures_that_come_later_are_seen(
+    settings: Settings, listings: Listings, watching: Callable[..., object]
+) -> None:
+    """A listing that is given its photos by an update is enqueued again; other updates are not."""
+    listings.insert_many([{"_id": 1, "imgs": []}, listing(2), listing(3)])
+    watching()
+    wait_for(lambda: position(settings) is not None)
+    listings.update_one({"_id": 3}, {"$set": {"title": "imgs"}})
+    listings.update_one({"_id": 1}, {"$set": {"imgs": listing(1)["imgs"]}})
+    listings.update_one({"_id": 2}, {"$set": {"imgs.0.picture": b"new"}})
+    wait_for(lambda: ids(queued(settings, Queue.NEW)) == [1, 2])
+
+
+def test_watch_survives_a_collection_that_is_dropped(
+    settings: Settings, listings: Listings, watching: Callable[..., object]
+) -> None:
+    """The stream ends with the collection; the watcher opens another, and so does one that is started later."""
+    stopped = watching()
+    listings.insert_one(listing(1))
+    wait_for(lambda: ids(queued(settings, Queue.NEW)) in ([1], []))
+    wait_for(lambda: position(settings) is not None)
+    listings.drop()
+    time.sleep(1)
+    listings.insert_one(listing(2))
+    wait_for(lambda: 2 in ids(queued(settings, Queue.NEW)))
+    stopped.set()
+    time.sleep(0.5)
+    listings.drop()
+    listings.insert_one(listing(3))
+    watching()
+    wait_for(lambda: 3 in ids(queued(settings, Queue.NEW)))
+
+
+def test_what_mongodb_refuses_is_told_and_the_rest_is_loaded(
+    settings: Settings, listings: Listings, tmp_path: Path
+) -> None:
+    """One bad document does not end the load."""
+    dump = tmp_path / "dump.bson"
+    documents = [listing(1), {"_id": [1, 2]}, listing(2), {"imgs": []}]
+    dump.write_bytes(b"".join(map(bson.encode, documents)))
+    with open_listings(settings) as target:
+        loaded = load.load(target, dump, lambda _: None)
+    assert (loaded.inserted, loaded.refused, loaded.without_id) == (2, 1, 1)
+    assert f"refuses the document at byte {len(bson.encode(listing(1))):,} " in str(loaded.refusal)
+
+
 def test_watch_goes_on_where_it_was(
     settings: Settings, listings: Listings, watching: Callable[..., threading.Event]
 ) -> None:

@@ -71,10 +71,11 @@ def test_a_page_is_stored_whole_and_a_second_time_changes_nothing(store: Store, 
 
 
 def test_known_means_the_same_model_and_the_same_pictures(store: Store, run: Run) -> None:
-    """A relisting with new pictures is predicted again."""
+    """A relisting with new pictures, or under another seller's shelf, is predicted again."""
     store.save(outcome(run, 1, 2))
-    same, changed = Product(1, (jpeg(1),)), Product(2, (jpeg(99),))
-    assert store.known([same, changed, Product(3, (jpeg(3),))], 1) == [1]
+    same, changed = Product(1, (jpeg(1),), 77), Product(2, (jpeg(99),), 77)
+    assert store.known([same, changed, Product(3, (jpeg(3),), 77)], 1) == [1]
+    assert store.known([Product(1, (jpeg(1),), 78)], 1) == []
 
 
 def test_a_reject_counts_attempts_and_leaves_with_a_prediction(store: Store, database: Database, run: Run) -> None:
@@ -149,6 +150,15 @@ def test_a_store_that_is_not_migrated_says_so(database_url: str) -> None:
     with pytest.raises(Unavailable, match="run shelver-worker migrate"):
         store.known([Product(1, (b"",))], 1)
     store.close()
+
+
+def test_a_store_of_a_newer_shelver_is_left_alone(settings: Settings, database: Database) -> None:
+    """An old version neither migrates nor writes what it does not know."""
+    with database.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for step in (schema.migrate, schema.check):
+        with pytest.raises(schema.SchemaError, match="was migrated by a newer Shelver: upgrade this one"):
+            step(settings)
 
 
 def test_the_migrated_schema_is_the_declared_one(settings: Settings) -> None:

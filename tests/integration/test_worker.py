@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,14 +71,14 @@ def test_pages_on_the_queue_become_rows(
 ) -> None:
     """Every id ends as one row; the queues are empty afterwards; a message that is no page harms nobody."""
     listings.insert_many([listing(each) for each in range(1, 101)])
-    Celery(broker=redis_url).send_task(TASK, ({"schema": 99},), queue="new", serializer="json")
+    Celery(broker=redis_url).send_task(TASK, ({"schema": 0},), queue="new", serializer="json")
     assert sum(pages.send_all(range(1, 103), Queue.BACKFILL)) == 102
     wait_for(lambda: count(database, predictions) + count(database, rejects) == 102, worker)
     assert (count(database, predictions), count(database, rejects)) == (100, 2)
     with redis.Redis.from_url(redis_url) as client:
         wait_for(lambda: client.llen("new") + client.llen("backfill") + client.hlen("unacked") == 0, worker)
     log = worker.log.read_text()
-    assert "is no page and is dropped: page schema is 99" in log
+    assert "is no page and is dropped: page schema is 0" in log
     assert "Traceback" not in log
 
 
@@ -128,6 +129,37 @@ def test_a_page_of_a_killed_child_is_done_by_another(
     for child in psutil.Process(worker.process.pid).children():
         child.kill()
     wait_for(lambda: count(database, predictions) == 600, worker, seconds=60)
+
+
+def test_a_page_of_a_newer_schema_stays_for_a_newer_worker(worker: Started, redis_url: str) -> None:
+    """In a rolling upgrade an old worker gives back what it cannot read."""
+    Celery(broker=redis_url).send_task(TASK, ({"schema": 2},), queue="new", serializer="json")
+    worker.wait_for("goes back: page schema is 2; this worker reads schema 1")
+    worker.process.terminate()
+    worker.process.wait(40)
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("new") + client.hlen("unacked") == 1
+
+
+def test_celery_options_pass_through_and_mistakes_are_one_sentence(line: Settings, tmp_path: Path) -> None:
+    """--logfile is heeded; an option that Celery does not know is told without a traceback."""
+    environment = {**os.environ, **line.environment()}
+    wrong = subprocess.run(
+        [*command("shelver-worker"), "run", "--bogus"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert wrong.returncode == 1
+    assert "error: No such option" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    processes = Processes(tmp_path / "logs")
+    log = tmp_path / "worker.log"
+    processes.start("worker", [*command("shelver-worker"), "run", "-c", "1", "--logfile", str(log)], environment)
+    try:
+        deadline = time.monotonic() + 30
+        while not (log.exists() and "ready" in log.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        processes.stop()
 
 
 def test_both_sides_share_the_queue_options(line: Settings) -> None:

@@ -11,7 +11,7 @@ from worker.contract.product import ProductId, to_product_id
 
 #: the Celery task that takes a page
 TASK = "shelver.classify_page"
-#: raised when the wire form changes; a worker refuses a page of another schema instead of guessing
+#: raised when the wire form changes; a worker reads its own schema and does not guess at others
 SCHEMA = 1
 #: of an id that is no integer, enough to find it by
 LONGEST_TEXT_ID = 250
@@ -30,6 +30,10 @@ class MessageError(ShelverError):
     """The message is not a page; says what is wrong with it."""
 
 
+class NewerSchema(MessageError):
+    """The page is of a schema that only newer workers read: it must go back to the queue, for one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A group of product ids that travels as one message. Pictures stay in MongoDB."""
@@ -45,14 +49,18 @@ class Page:
 
     @classmethod
     def from_wire(cls, message: object) -> Self:
-        """Read what `to_wire` wrote; raises MessageError that names the field at fault.
+        """Read what `to_wire` wrote; raises MessageError that names the field at fault, NewerSchema for a later form.
 
         Ids of a wrong type do not spoil the page: they come back as text and end as rejects.
         """
         if not isinstance(message, Mapping):
             raise MessageError(f"a page is a JSON object, not a {type(message).__name__}")
-        if message.get("schema") != SCHEMA:
-            raise MessageError(f"page schema is {message.get('schema')!r}; this worker reads schema {SCHEMA}")
+        schema = message.get("schema")
+        if schema != SCHEMA:
+            newer = isinstance(schema, int) and schema > SCHEMA
+            raise (NewerSchema if newer else MessageError)(
+                f"page schema is {schema!r}; this worker reads schema {SCHEMA}"
+            )
         ids, queue, queued_at = message.get("ids"), message.get("queue"), message.get("queued_at")
         if not isinstance(ids, list):
             raise MessageError(f"ids is a {type(ids).__name__}, not a list")

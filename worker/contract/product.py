@@ -71,8 +71,8 @@ def to_product_id(value: object) -> ProductId:
 def stand_in_id(text: str) -> int:
     """Return the negative number under which an id that is not an integer is kept in `rejects`.
 
-    The store's key is a 64-bit integer, and catalog ids are positive: a stable hash below zero keeps such a
-    listing visible without ever meeting a real product. The id as written is in the reject's detail.
+    The store's key is a 64-bit integer. The catalog's ids are positive, so a stable hash below zero keeps such a
+    listing visible without meeting a real product. The id as written is in the reject's detail.
     """
     return -1 - (
         int.from_bytes(hashlib.blake2b(text.encode(errors="backslashreplace"), digest_size=8).digest(), "big") >> 1

@@ -17,6 +17,7 @@ from worker.contract.errors import ShelverError
 from worker.contract.signature import Signature
 
 PREFIX = "SHELVER_"
+DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 class SettingsError(ShelverError):
@@ -93,7 +94,9 @@ class Settings(BaseSettings):
         5, gt=0, le=60, description="how long MongoDB, Redis or the model server may take to answer at all"
     )
     wait_limit_seconds: float = Field(
-        60, gt=0, description="how long a page waits in its worker for a dependency before it goes back to the queue"
+        60,
+        gt=0,
+        description="how long a page waits in its worker for servers that are away, before it goes back to the queue",
     )
     page_time_limit_seconds: int = Field(
         300, ge=10, description="a page that takes longer is stopped and given to another worker"
@@ -108,8 +111,10 @@ class Settings(BaseSettings):
             parsed = make_url(url)
         except (ArgumentError, ValueError):
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE") from None
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ValueError(f"must be sqlite or postgresql, not {parsed.get_backend_name()}")
+        if parsed.drivername not in DRIVERS:
+            raise ValueError(f"must be sqlite or postgresql, not {parsed.drivername}")
+        if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+            raise ValueError("must name a file: what is in memory, no other process sees")
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         return parsed.render_as_string(hide_password=False)
@@ -173,7 +178,9 @@ def variable(name: str) -> str:
 
 def redact(url: str) -> str:
     """Return a URL that may be shown: user and password, and options that could hold a secret, left out."""
-    scheme, _, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url.rpartition("@")[2]
     place, _, options = rest.partition("?")
     if "@" in options:  # a password that is not percent-encoded: no telling where it ends
         return f"{scheme}://***"

@@ -140,7 +140,7 @@ candidates = Table(
 rejects = Table(
     "rejects",
     metadata,
-    _product_id(),  # below zero: stands for an id that is not an integer, written out in detail
+    _product_id(),  # for an id that is not an integer, a stand-in below zero; detail has it written out
     Column("reason", _enum(Reason), nullable=False, index=True),
     Column("detail", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -119,6 +119,8 @@ def _read_shelves(path: Path, reader: "csv.DictReader[str]") -> dict[int, tuple[
 
 
 def _read_row(row: dict[str, str]) -> tuple[int, tuple[str, str, str]]:
+    if row.get("extra"):
+        raise ValueError("has more fields than the header: put a name with a comma into quotes")
     identity, name1, name2, name3 = (" ".join((row[column] or "").split()) for column in COLUMNS)
     if not identity.isdecimal() or not 0 <= int(identity) < 2**48:
         raise ValueError(f"category_id {identity!r} is not a whole number below 2**48")
