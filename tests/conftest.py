@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# One copy of TensorFlow, and it comes before worker.serving_api's bare package could be in its place.
+# Before TensorFlow is imported: its notices would bury the report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from deploy.local import servers

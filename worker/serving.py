@@ -20,6 +20,7 @@ from worker.tensors import describe, from_proto, to_proto
 
 #: room for the labels and shapes around the pictures of a request
 MESSAGE_OVERHEAD_BYTES = 2**20
+#: while a call is under way; on an idle connection a server takes such pings for an attack, and hangs up
 KEEPALIVE_MILLISECONDS = 30_000
 #: how long the server's word about its model holds: a new version must be noticed even by a worker that finds every
 #: product predicted by the old one, and so never calls Predict
@@ -165,7 +166,6 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.max_send_message_length", min(largest, 2**31 - 1)),
         ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
-        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.enable_retries", 0),  # waiting is the pipeline's business: one place decides how long
     ]
 
