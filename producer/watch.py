@@ -87,8 +87,6 @@ class Watcher:
             change = stream.try_next()  # waits for as long as a page may linger
             if change is None:
                 break
-            if "documentKey" not in change:  # the collection was dropped or renamed: the stream ends here
-                break
             if not ids:
                 deadline = time.monotonic() + self._settings.page_linger_seconds
             ids.append(to_product_id(change["documentKey"]["_id"]))

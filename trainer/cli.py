@@ -24,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-logger = logging.getLogger("trainer")
 logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow and Keras announce what they rename and write
 
 RunFolder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="a folder that `fit` made")]

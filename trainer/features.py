@@ -12,13 +12,12 @@ from worker.contract.errors import ShelverError
 
 logger = logging.getLogger("trainer")
 
+#: pictures through the backbone at a time
+BATCH = 32
+
 
 class FeaturesError(ShelverError):
     """There is nothing to train on."""
-
-
-#: pictures through the backbone at a time
-BATCH = 32
 
 
 def decoded(

@@ -1,7 +1,6 @@
 """Write MODELS/NAME/VERSION for TensorFlow Serving, and register the model and its categories in SQL."""
 
 import json
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,8 +21,6 @@ from trainer.run import MODEL, Run
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError
 from worker.contract.signature import Signature
-
-logger = logging.getLogger("trainer")
 
 #: TensorFlow Serving's place for files that are not the model's
 EXTRA = "assets.extra"

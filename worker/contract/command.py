@@ -1,4 +1,4 @@
-"""What the three commands share: how errors are told and how long work shows its progress."""
+"""What the three commands share: how they log, and how errors are told."""
 
 import logging
 import sys
