@@ -22,18 +22,23 @@ class Run:
     """What is known of a fitted model beside its weights."""
 
     folder: Path
-    #: the dump it was trained on
-    dump: str
+    #: the config it was made with: its name, and every field
+    config_name: str
+    config: dict[str, Any]
+    #: the prepared data it was trained on, as an absolute path
+    data: str
     backbone: str
     seed: int
     #: category ids in the order of the model's logits
     classes: list[int]
     #: pixels a side, as the model takes pictures
     picture_side: int
-    #: ids of the products that were not trained on
-    held_out: list[int]
-    #: products, pictures, and what was left out
+    #: products and pictures it was trained on
     counts: dict[str, int]
+    #: what logits are divided by, fitted on the validation split by `evaluate`
+    temperature: float = 1.0
+    #: level ("1" to "3") -> score from which on a prediction is right often enough; None where none is
+    thresholds: dict[str, float | None] = field(default_factory=dict)
     #: scores of `evaluate`; empty before
     metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
