@@ -54,6 +54,25 @@ def _check_address(scheme: str, address: str) -> None:
             raise ValueError(f"must be {scheme}://:PASSWORD@HOST:PORT/DB with numbers for PORT and DB")
 
 
+def known_database(url: str) -> str:
+    """Return the URL of a SQL store with its driver named, so that plain postgresql:// works.
+
+    Raises ValueError, with nothing of a password in it, for any other kind of store.
+    """
+    url = "postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE") from None
+    if parsed.drivername not in DRIVERS:
+        raise ValueError(f"must be sqlite or postgresql, not {parsed.drivername}")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("must name a file: what is in memory, no other process sees")
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed.render_as_string(hide_password=False)
+
+
 class Settings(BaseSettings):
     """Where everything is and how much of it is taken at a time. The defaults suit one machine."""
 
@@ -105,19 +124,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        """Name the driver, so that plain postgresql:// works."""
-        url = "postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url
-        try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError):
-            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE") from None
-        if parsed.drivername not in DRIVERS:
-            raise ValueError(f"must be sqlite or postgresql, not {parsed.drivername}")
-        if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-            raise ValueError("must name a file: what is in memory, no other process sees")
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        return parsed.render_as_string(hide_password=False)
+        return known_database(url)
 
     @field_validator("serving_address")
     @classmethod

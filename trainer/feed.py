@@ -1,0 +1,119 @@
+"""Prepared data as TensorFlow takes it: shards -> pictures -> pixels, the same order for the same seed.
+
+Up to the shuffle a picture is a few kilobytes of JPEG, so memory does not grow with the data; it is decoded last.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data import Data, Split
+from trainer.graph import decode
+
+logger = logging.getLogger("trainer")
+
+FEATURES = {
+    "class": tf.io.FixedLenFeature((), tf.int64),
+    "product": tf.io.FixedLenFeature((), tf.int64),
+    "pictures": tf.io.VarLenFeature(tf.string),
+}
+#: pictures that are shuffled at a time, ~4.7 KB each
+SHUFFLED = 2**14
+#: shards that are read in turns; those of a split are a stretch of the dump each
+INTERLEAVED = 16
+READ_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process of several reads: every count-th picture."""
+
+    count: int = 1
+    index: int = 0
+
+
+def training(data: Data, side: int, seed: int, epoch: int, share: Share = Share(), skip: int = 0) -> tf.data.Dataset:
+    """Return (uint8[side, side, 3], int32 class) of every training picture once, in an order that (seed, epoch) decides.
+
+    `skip` leaves out that many of the first pictures of this share, undecoded: for going on in mid-epoch. A picture
+    that TensorFlow does not decode is left out.
+    """
+    split = data.splits["train"]
+    encoded = pictures(split, seed=seed + epoch).map(lambda each: (each["picture"], each["class"]))
+    encoded = encoded.shuffle(SHUFFLED, seed=(seed + epoch) % 2**31).shard(share.count, share.index).skip(skip)
+    return decoded(encoded, side)
+
+
+def pictures(split: Split, seed: int | None = None) -> tf.data.Dataset:
+    """Return every picture of a split: product int64, class int32, place of the picture int32, picture string.
+
+    In order of the shards, or with them shuffled and read in turns where there is a seed.
+    """
+    files = [str(each) for each in split.shards]
+    if seed is not None:
+        files = [files[place] for place in np.random.default_rng(seed).permutation(len(files))]
+    shards = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
+    records = shards.interleave(
+        lambda file: tf.data.TFRecordDataset(file, buffer_size=READ_BYTES),
+        cycle_length=1 if seed is None else INTERLEAVED,
+        num_parallel_calls=1 if seed is None else 2,
+        deterministic=True,
+    )
+    return records.batch(64).map(_parse, num_parallel_calls=2).unbatch()
+
+
+def _parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Turn string[B] of products into the rows of their pictures, [P] each."""
+    parsed = tf.io.parse_example(records, FEATURES)
+    places = parsed["pictures"].indices  # int64[P, 2]: product of the batch, picture of the product
+    owners = places[:, 0]
+    return {
+        "product": tf.gather(parsed["product"], owners),
+        "class": tf.cast(tf.gather(parsed["class"], owners), tf.int32),
+        "place": tf.cast(places[:, 1], tf.int32),
+        "picture": parsed["pictures"].values,
+    }
+
+
+def decoded(encoded: tf.data.Dataset, side: int) -> tf.data.Dataset:
+    """Decode the first component, string -> uint8[side, side, 3], in order; what does not decode is left out."""
+    return encoded.map(
+        lambda picture, *rest: (decode(picture, side), *rest), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    ).ignore_errors()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of whole products, those of a product adjacent and in order."""
+
+    pixels: np.ndarray  # uint8[N, side, side, 3]
+    product: np.ndarray  # int64[N]
+    picture: np.ndarray  # int32[N]
+    label: np.ndarray  # int32[N], place among the classes
+
+
+def product_batches(data: Data, split: str, side: int, size: int = 64) -> Iterator[Batch]:
+    """Yield the pictures of a split in batches of about `size`, no product cut in two.
+
+    Pictures that TensorFlow does not decode are left out, and counted in a warning.
+    """
+    chosen = data.splits[split]
+    encoded = pictures(chosen).map(lambda each: (each["picture"], each["product"], each["place"], each["class"]))
+    rows = decoded(encoded, side).batch(size).prefetch(2)
+    held: list[np.ndarray] = []
+    seen = 0
+    for batch in rows.as_numpy_iterator():
+        seen += len(batch[0])
+        joined = [np.concatenate(pair) for pair in zip(held, batch, strict=True)] if held else list(batch)
+        others = np.flatnonzero(joined[1] != joined[1][-1])
+        cut = int(others[-1]) + 1 if len(others) else 0  # the last product may go on in the next batch
+        if cut:
+            yield Batch(*(each[:cut] for each in joined))
+        held = [each[cut:] for each in joined]
+    if held:
+        yield Batch(*held)
+    if missing := chosen.pictures - seen:
+        logger.warning("%d pictures of the %s split do not decode in TensorFlow and are left out", missing, split)

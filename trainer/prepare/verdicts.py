@@ -1,0 +1,20 @@
+"""What people decided: the labels in SQL that correct the sellers'."""
+
+from contextlib import closing
+
+from sqlalchemy import select
+
+from trainer.prepare.selection import SelectionError
+from worker.contract.database import Database
+from worker.contract.settings import known_database
+from worker.contract.tables import verdicts
+
+
+def read_verdicts(database_url: str) -> dict[int, int]:
+    """Return product id -> category id as decided; raises SelectionError for a wrong URL, Unavailable."""
+    try:
+        url = known_database(database_url)
+    except ValueError as error:
+        raise SelectionError(f"--verdicts {error}") from error
+    with closing(Database(url)) as database, database.begin() as connection:
+        return {row.product_id: row.category_id for row in connection.execute(select(verdicts))}
