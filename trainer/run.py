@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -52,6 +51,11 @@ class Run:
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{folder} is not a finished run ({error}): make one with shelver-trainer fit") from error
 
+    @staticmethod
+    def is_finished(folder: Path) -> bool:
+        """Say whether a folder holds a finished run."""
+        return (folder / FACTS).exists()
+
     @property
     def taxonomy(self) -> Taxonomy:
         """The tree it was trained on, as it was then."""
@@ -63,12 +67,12 @@ class Run:
         return self.taxonomy.by_id[self.classes[0]].level
 
     def write(self) -> None:
-        """Write run.json, whole or not at all."""
+        """Write run.json, whole or not at all; raises RunError when there is no room."""
         facts = {each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "folder"}
         temporary = self.folder / f"{FACTS}.part"
-        temporary.write_text(json.dumps(facts, indent=1))
-        temporary.replace(self.folder / FACTS)
-
-    def keep_categories(self, categories: Path) -> None:
-        """Copy the category file into the run."""
-        shutil.copyfile(categories, self.folder / CATEGORIES)
+        try:
+            temporary.write_text(json.dumps(facts, indent=1))
+            temporary.replace(self.folder / FACTS)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise RunError(f"{self.folder} cannot be written ({error.strerror}): free some room, try again") from error

@@ -1,0 +1,1 @@
+"""From prepared data and a config to a run."""

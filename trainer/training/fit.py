@@ -1,0 +1,144 @@
+"""Fit a config to prepared data: the run's folder holds what it goes on from after a kill, and in the end the model."""
+
+import json
+import logging
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.config import Config, Named, Phase
+from trainer.data import CATEGORIES, Data
+from trainer.feed import Share
+from trainer.run import MODEL, Run, RunError
+from trainer.training import checkpoint
+from trainer.training.checkpoint import BEST, CHECKPOINT, Progress
+from trainer.training.devices import share_of
+from trainer.training.loop import Loop, Reporter
+from trainer.training.network import Network, build, choose_trainable, save
+from trainer.training.sources import Features, Pictures, Source, extract, in_order
+from trainer.training.steps import class_weights
+
+logger = logging.getLogger("trainer")
+
+#: what the run was begun with; the same to go on
+BEGUN, HISTORY, LOGS = "begun.json", "history.json", "logs"
+SPLITS = ("train", "validation")
+
+
+def fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strategy, reporter: Reporter) -> Run:
+    """Train and write a run; a run that was killed goes on to the same history.
+
+    Raises RunError when the folder holds another run or a finished one; WeightsError, CheckpointError.
+    """
+    config, share = named.config, share_of(strategy)
+    is_chief = share.index == 0
+    _begin(folder, named, data, is_chief)
+    keras.utils.set_random_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+    with strategy.scope():
+        network = build(config, len(data.classes))
+    progress = checkpoint.read_progress(folder / CHECKPOINT) or Progress()
+    if progress.history:
+        logger.info("going on with %s in phase %d after %d epochs", folder, progress.phase + 1, len(progress.history))
+        checkpoint.restore(folder / CHECKPOINT, network.whole.variables)
+    loop = Loop(
+        folder,
+        config,
+        strategy,
+        network.whole,
+        class_weights(data.splits["train"].counts, config.class_weights),
+        progress,
+        reporter,
+        is_chief,
+    )
+    writer = tf.summary.create_file_writer(str(folder / LOGS)) if is_chief else tf.summary.create_noop_writer()
+    loop.log = lambda record: _log(writer, len(progress.history), record)
+    while progress.phase < len(config.phases):
+        _train_phase(loop, network, data, share)
+    writer.close()
+    run = _describe(named, data, folder, network)
+    if is_chief:
+        checkpoint.restore(folder / BEST, network.whole.variables)
+        _finish(run, network, data, progress)
+    return run
+
+
+def _begin(folder: Path, named: Named, data: Data, is_chief: bool) -> None:
+    begun = {"config": named.config.model_dump(mode="json"), "plan": data.manifest["plan"]}
+    if Run.is_finished(folder):
+        raise RunError(f"{folder} holds a finished run: choose another --run or remove it")
+    if (folder / BEGUN).exists():
+        if json.loads((folder / BEGUN).read_text()) != begun:
+            raise RunError(f"{folder} holds another unfinished run: choose another --run or remove it")
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty: choose another --run or remove it")
+    elif is_chief:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / BEGUN).write_text(json.dumps(begun))
+
+
+def _train_phase(loop: Loop, network: Network, data: Data, share: Share) -> None:
+    config = loop.config
+    phase = config.phases[loop.progress.phase]
+    choose_trainable(network, config, phase)
+    if not phase.cached:
+        loop.run(phase, network.whole, Pictures(data, config.picture_side, config.seed, share))
+        return
+    source = _features(loop, network, data, share)
+    loop.run(phase, network.head, source)
+    for each in SPLITS:
+        _feature_file(loop.folder, each, share).unlink(missing_ok=True)
+
+
+def _features(loop: Loop, network: Network, data: Data, share: Share) -> Source:
+    """Return the examples of a phase that trains the head alone: each process has files of its own."""
+    config = loop.config
+    rows = []
+    for split in SPLITS:
+        mirrored = config.augmentation.flip and split == "train"
+        pictures = in_order(data, split, config.picture_side)
+        loop.reporter.begin(loop.progress.phase, data.splits[split].pictures, 0)
+        path = _feature_file(loop.folder, split, share)
+        rows.append(extract(network.backbone, pictures, path, mirrored, loop.reporter.advance))
+    return Features(rows[0], rows[1], config.seed, share)
+
+
+def _feature_file(folder: Path, split: str, share: Share) -> Path:
+    return folder / f"features-{split}-{share.index}.bin"
+
+
+def _log(writer: tf.summary.SummaryWriter, step: int, record: dict[str, Any]) -> None:
+    with writer.as_default(step):
+        for name, value in record.items():
+            tf.summary.scalar(name, value)
+    writer.flush()
+
+
+def _describe(named: Named, data: Data, folder: Path, network: Network) -> Run:
+    config, train = named.config, data.splits["train"]
+    return Run(
+        folder=folder,
+        config_name=named.name,
+        config=config.model_dump(mode="json"),
+        data=str(data.folder.resolve()),
+        backbone=config.backbone,
+        seed=config.seed,
+        classes=data.classes,
+        picture_side=config.picture_side,
+        counts={"products": train.products, "pictures": train.pictures, "parameters": network.served.count_params()},
+        versions={"tensorflow": tf.__version__, "keras": keras.__version__, "python": platform.python_version()},
+    )
+
+
+def _finish(run: Run, network: Network, data: Data, progress: Progress) -> None:
+    """Leave the best network, the history and the tree; what was for going on is removed."""
+    shutil.copyfile(data.folder / CATEGORIES, run.folder / CATEGORIES)
+    save(network, run.folder / MODEL)
+    (run.folder / HISTORY).write_text(json.dumps(progress.history, indent=1))
+    run.write()  # last: without it the folder is no finished run
+    for name in (CHECKPOINT, BEST, BEGUN):
+        (run.folder / name).unlink(missing_ok=True)
