@@ -36,7 +36,7 @@ class Share:
 
 
 def training(data: Data, side: int, seed: int, epoch: int, share: Share = Share(), skip: int = 0) -> tf.data.Dataset:
-    """Return (uint8[side, side, 3], int32 class) of every training picture once, in an order that (seed, epoch) decides.
+    """Return (uint8[side, side, 3], int32 class) of every training picture once, in the order of (seed, epoch).
 
     `skip` leaves out that many of the first pictures of this share, undecoded: for going on in mid-epoch. A picture
     that TensorFlow does not decode is left out.

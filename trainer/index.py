@@ -21,11 +21,12 @@ from typing import Any, Self
 
 import bson
 import numpy as np
+from bson.errors import InvalidBSON
 
 from trainer.scan import PRODUCT, Stretch, scan
 from worker.contract.dump import CODEC, DumpError
 from worker.contract.errors import ShelverError
-from worker.contract.product import Product
+from worker.contract.product import DocumentError, Product
 
 logger = logging.getLogger("trainer")
 
@@ -103,11 +104,11 @@ def read_product(descriptor: int, row: np.void) -> Product:
     raw = os.pread(descriptor, int(row["length"]), int(row["offset"]))
     try:
         product = Product.from_document(bson.decode(raw, CODEC))
-    except Exception as error:
-        raise DumpIndexError(f"the dump has changed at byte {row['offset']:,} since it was indexed: index it anew") from error
-    if product.id != row["id"]:
-        raise DumpIndexError(f"the dump has changed at byte {row['offset']:,} since it was indexed: index it anew")
-    return product
+        if product.id == row["id"]:
+            return product
+    except (InvalidBSON, DocumentError):
+        pass
+    raise DumpIndexError(f"the dump has changed at byte {row['offset']:,} since it was indexed: try again")
 
 
 def folder_of(dump: Path) -> Path:
@@ -125,8 +126,8 @@ def build(
 ) -> Index:
     """Return the index of `dump`, made if need be; `advance` is told the bytes read.
 
-    A damaged dump is indexed up to the damage, which is in the result. Raises DumpIndexError when there is nothing in it,
-    or no room for the index.
+    A damaged dump is indexed up to the damage, which is in the result. Raises DumpIndexError when there is nothing in
+    it, or no room for the index.
     """
     if not fresh and (there := Index.open(dump)):
         advance(dump.stat().st_size)
@@ -139,7 +140,7 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
         draft.replace(folder)
     except OSError as error:
-        raise DumpIndexError(f"cannot index {dump}: {error}; the index needs about 1/100 of its size beside it") from error
+        raise DumpIndexError(f"cannot index {dump} in {folder}: {error}; give it room, 1/100 of the dump") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     made = Index.open(dump)
@@ -166,7 +167,7 @@ def _write(dump: Path, draft: Path, advance: Callable[[int], None], processes: i
             advance(stretch.end - total.end)
             total.end = stretch.end
     if not count:
-        raise DumpIndexError(f"{dump} holds no product" + (f": {total.damage}" if total.damage else "") + "; is it a dump?")
+        raise DumpIndexError(f"{dump} holds no product{f' ({total.damage})' if total.damage else ''}: is it a dump?")
     facts: dict[str, Any] = {
         "format": FORMAT,
         "dump": identity,
@@ -194,11 +195,10 @@ def _scan(dump: Path, bounds: tuple[int, int]) -> Stretch:
 
 def _chained(dump: Path, bounds: list[tuple[int, int]], found: Iterator[Stretch]) -> Iterator[Stretch]:
     expected = 0
-    for (_, stop), stretch in zip(bounds, found, strict=True):
+    for (_, stop), guessed in zip(bounds, found, strict=True):
         if expected >= stop:  # within one long document
             continue
-        if stretch.start != expected:
-            stretch = scan(dump, expected, stop)
+        stretch = guessed if guessed.start == expected else scan(dump, expected, stop)
         expected = stretch.end
         yield stretch
         if stretch.damage:

@@ -204,9 +204,9 @@ class Window:
             start = place - 5
             length = _LENGTH.unpack_from(self.buffer, start)[0]
             after = start + length
-            if 5 <= length and after <= self.filled and not self.buffer[after - 1]:
-                if after == self.filled or self.buffer.startswith(_ID[1:], after + 5):
-                    return start
+            whole = length >= 5 and after <= self.filled and not self.buffer[after - 1]
+            if whole and (after == self.filled or self.buffer.startswith(_ID[1:], after + 5)):
+                return start
             place = self.buffer.find(_ID[1:], place + 1, self.filled)
         return None
 
@@ -310,5 +310,5 @@ class Window:
         return self._int64[self._within(place)]
 
     def _within(self, place: np.ndarray) -> np.ndarray:
-        """Clip: a length that points outside fails a comparison, nothing else. Negative places are large unsigned ones."""
+        """Clip: a length that points outside fails a comparison, nothing else. Below zero is far above, unsigned."""
         return np.minimum(place.view(np.uint64), np.uint64(self.size - 1)).view(np.int64)

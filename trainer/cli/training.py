@@ -68,7 +68,7 @@ def fit(
         tf.config.experimental.enable_op_determinism()
     with Training() as reporter:
         made = train(named, Data.open(data), run, strategy, reporter)
-    typer.echo(f"{made.folder}: {made.backbone}, {len(made.classes)} categories; judge it with shelver-trainer evaluate")
+    typer.echo(f"{made.folder}: {made.backbone}, {len(made.classes)} categories; next: shelver-trainer evaluate")
 
 
 COMMANDS = (configs, fit)

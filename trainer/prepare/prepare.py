@@ -66,9 +66,7 @@ class Outline:
             yield f"corrected by verdicts: {self.selection.corrected:,} labels"
 
 
-def outline(
-    index: Index, categories: Path, recipe: Recipe, verdicts: Mapping[int, int] | None = None
-) -> Outline:
+def outline(index: Index, categories: Path, recipe: Recipe, verdicts: Mapping[int, int] | None = None) -> Outline:
     """Choose and split; raises SelectionError, TaxonomyError."""
     taxonomy = Taxonomy.from_csv(categories)
     selection = select(index, taxonomy, recipe, verdicts or {})

@@ -133,7 +133,6 @@ def fault_of(picture: bytes) -> str | None:
             if image.width * image.height > MAX_PIXELS:
                 return f"claims {image.width:,} x {image.height:,} pixels"
             image.load()
-    except Exception as error:  # Pillow's parsers raise whatever a hostile file makes them trip over
+    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever a hostile file makes them trip over
         return f"does not decode ({type(error).__name__})"
     return None
-

@@ -1,4 +1,4 @@
-"""Change pictures as they are trained on: by a seed that step and device decide, so that a resumed run sees the same."""
+"""Change pictures as they are trained on, by a seed of step and device: a resumed run sees the same."""
 
 import math
 
@@ -58,9 +58,7 @@ def _moved(pixels: tf.Tensor, how: Augmentation, draw: _Draw) -> tf.Tensor:
 
 
 def _coloured(pixels: tf.Tensor, strength: float, draw: _Draw) -> tf.Tensor:
-    brightness, contrast, saturation = (
-        1 + strength * draw.uniform(-1, 1)[:, None, None, None] for _ in range(3)
-    )
+    brightness, contrast, saturation = (1 + strength * draw.uniform(-1, 1)[:, None, None, None] for _ in range(3))
     pixels *= brightness
     pixels = (pixels - (mean := tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True))) * contrast + mean
     grey = tf.reduce_mean(pixels, axis=3, keepdims=True)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.config import Config, Named, Phase
+from trainer.config import Named
 from trainer.data import CATEGORIES, Data
 from trainer.feed import Share
 from trainer.run import MODEL, Run, RunError

@@ -44,7 +44,7 @@ class Source(ABC):
         return strategy.distribute_datasets_from_function(make)
 
     def validation(self, strategy: tf.distribute.Strategy, batch: int) -> tf.data.Dataset:
-        """Return batches of (example, class, weight), filled up with examples of weight 0 so that all devices end alike."""
+        """Return batches of (example, class, weight), filled up with weight 0 so that all devices end alike."""
         missing = -self.validation_examples % max(batch, 1)
 
         def make(context: tf.distribute.InputContext) -> tf.data.Dataset:

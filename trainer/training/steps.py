@@ -52,7 +52,7 @@ def training_step(
     strategy: tf.distribute.Strategy,
     pictures: bool,
 ) -> Step:
-    """Return step(examples, labels, number) -> float32[3]: loss and right answers summed, and examples, of all devices."""
+    """Return step(examples, labels, number) -> float32[3]: loss and right answers summed, and examples."""
     variables = network.trainable_variables
     optimiser.build(variables)
     classes, smoothing = len(weights), config.label_smoothing

@@ -1,0 +1,24 @@
+"""The case study's ResNet50 at level 2, all layers tuned.
+
+    shelver-trainer prepare train.bson --categories category_names.csv -o data/balanced --config resnet50_level2
+    shelver-trainer fit resnet50_level2 data/balanced --run runs/resnet50_level2
+
+Categories of level 2 with at least 1,000 pictures, 1,000 each (178 in the study), 128 pixels, flips, rotation
+to 40 degrees, shear to 0.3, at most 20 epochs. The study's test accuracy was 49.67 %, on the split that also
+stopped its training; here the test split only scores.
+"""
+
+from trainer.config import Augmentation, Config, Phase
+from trainer.prepare.selection import Recipe
+
+CONFIG = Config(
+    data=Recipe(level=2, sample=1_000_000, minimum=1000, cap=1000, pictures="first"),
+    backbone="resnet50",
+    picture_side=128,
+    train_statistics=True,
+    augmentation=Augmentation(flip=True, rotation_degrees=40, shear=0.3),
+    optimiser="adam",
+    batch=32,
+    phases=(Phase(epochs=20, learning_rate=3e-4, schedule="constant"),),
+    patience=3,
+)
