@@ -103,7 +103,11 @@ def prepare(
     try:
         _begin(draft, facts)
         shutil.copyfile(outlined.categories, draft / CATEGORIES)
-        written = _write_all(plans, advance, processes or os.cpu_count() or 1)
+        try:
+            written = _write_all(plans, advance, processes or os.cpu_count() or 1)
+        finally:  # of the processes that were stopped in the middle, by us or by whatever killed the last attempt
+            for half in draft.glob("*.part"):
+                half.unlink()
         manifest = _manifest(facts, written, len(outlined.selection.classes))
         _check_classes(outlined, manifest, draft)
         _list_undecodable(draft / UNDECODABLE, written)
