@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down test lint format
+.PHONY: help demo up down test lint bench-trainer bench-recipes bench-configs format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -24,6 +24,16 @@ lint: .venv/dev ## style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-trainer: .venv/dev ## how fast and how small the trainer is; writes docs/trainer-bench.json
+	$(BIN)/python -m tests.benchmarks.bench_trainer
+
+bench-recipes: .venv/dev ## three recipes on a small real set; DUMP= CATEGORIES= LISTINGS= LABELS=; writes docs/recipes.json
+	$(BIN)/python -m tests.benchmarks.bench_recipes --dump "$(DUMP)" --categories "$(CATEGORIES)" \
+	  --listings "$(LISTINGS)" --labels "$(LABELS)"
+
+bench-configs: .venv/dev ## pictures/s that each config trains on this machine; writes docs/configs.json
+	$(BIN)/python -m tests.benchmarks.bench_configs
 
 format: .venv/dev ## put the sources into shape
 	$(BIN)/ruff check --fix .

@@ -19,6 +19,8 @@ from worker.contract.settings import PREFIX, Settings, redact
 from worker.contract.tables import models
 
 MODEL_NAME = "shelver"
+#: of trainer/configs: a minute on two cores, and nothing to fetch
+CONFIG = "lite0_layers"
 COLLECTION = Settings.model_fields["mongo_collection"].default
 
 #: TensorFlow on the CPU spends a fifth of its time in page faults unless freed memory stays with the process
@@ -84,13 +86,16 @@ class Stack:
         self.run("load", ["producer", "load", str(dump)])
 
     def train(self, dump: Path, categories: Path) -> None:
-        """Fit, judge and publish a model."""
-        runs = self.folder / "run"
-        shutil.rmtree(runs, ignore_errors=True)  # of a start that was interrupted
+        """Prepare, fit, judge and publish a model."""
+        data, run = str(self.folder / "data"), str(self.folder / "run")
+        for folder in (data, run):
+            shutil.rmtree(folder, ignore_errors=True)  # of a start that was interrupted
         self.say(f"training on {dump}")
-        self.run("fit", ["trainer", "fit", str(dump), "--categories", str(categories), "--run", str(runs)])
-        self.run("evaluate", ["trainer", "evaluate", str(runs)])
-        self.run("publish", ["trainer", "publish", str(runs), str(self.models)])
+        prepared = ["--categories", str(categories), "--output", data, "--config", CONFIG, "--test", "0.05"]
+        self.run("prepare", ["trainer", "prepare", str(dump), *prepared])
+        self.run("fit", ["trainer", "fit", CONFIG, data, "--run", run])
+        self.run("evaluate", ["trainer", "evaluate", run])
+        self.run("publish", ["trainer", "publish", run, str(self.models)])
 
     def start_line(self, concurrency: int = 2) -> None:
         """Start model server, worker and watcher; returns when all three are ready."""

@@ -30,6 +30,7 @@ from trainer.training.checkpoint import CheckpointError, Progress, read_progress
 from trainer.training.devices import Devices, DevicesError, strategy_for
 from trainer.training.fit import fit
 from trainer.training.network import build, choose_trainable
+from trainer.training.sources import extract, in_order
 from trainer.training.steps import class_weights, optimiser_of
 from trainer.weights import WeightsError
 
@@ -156,6 +157,22 @@ def test_cached_features_are_those_of_the_network(data: Data, tmp_path: Path) ->
     again = train(config(Phase(epochs=3, learning_rate=1e-2, train="head")), data, tmp_path / "through")
     assert max(e["accuracy"] for e in history(run.folder)) > 0.4
     assert max(e["accuracy"] for e in history(again.folder)) > 0.4
+
+
+def test_features_that_were_begun_are_gone_on_with(data: Data, tmp_path: Path) -> None:
+    """Whatever was written of them when the process was killed, the file ends the same."""
+    network = build(config(HEAD), 3)
+    pictures = in_order(data, "train", SIDE)
+    path = tmp_path / "features.bin"
+    extract(network.backbone, pictures, path, True, lambda count: None)
+    whole = path.read_bytes()
+    for kept in (0, 1, len(whole) // 2, len(whole) - 1, len(whole)):
+        path.write_bytes(whole[:kept])
+        rows = extract(network.backbone, pictures, path, True, lambda count: None)
+        assert len(rows) == 2 * data.splits["train"].pictures
+        again = np.frombuffer(whole, rows.dtype)
+        assert np.array_equal(rows["label"], again["label"])
+        assert np.allclose(rows["features"], again["features"], atol=1e-4)
 
 
 def test_class_weights_are_clipped() -> None:
