@@ -85,8 +85,17 @@ class Classifier(tf.Module):
 
     def __call__(self, pixels: tf.Tensor, product: tf.Tensor, picture: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answer uint8[N, side, side, 3], int64[N], int32[N] with a row for every input row."""
-        logits = self._network(tf.cast(pixels, tf.float32))
-        scores = tf.nn.softmax(tf.cast(logits, tf.float32) / self.temperature)
+        return self.answer(self.logits(pixels), product, picture, self.temperature)
+
+    def logits(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Return the network's float32[N, C] for uint8[N, side, side, 3]."""
+        return tf.cast(self._network(tf.cast(pixels, tf.float32)), tf.float32)
+
+    def answer(
+        self, logits: tf.Tensor, product: tf.Tensor, picture: tf.Tensor, temperature: float | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Answer float32[N, C], int64[N], int32[N] at a temperature, so that one pass of the network serves several."""
+        scores = tf.nn.softmax(logits / temperature)
         mean, counted, owner = mean_by_product(scores, product, picture)
         outputs = {"pictures": tf.gather(counted, owner)}
         for level, prefix in PREFIXES.items():

@@ -1,121 +1,142 @@
 """Write MODELS/NAME/VERSION for TensorFlow Serving, and register the model and its categories in SQL."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from sqlalchemy import Connection
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from sqlalchemy import Connection, make_url
 
-from trainer import registry
+from trainer import export, registry, serving_config
 from trainer.graph import Classifier
-from trainer.run import MODEL, Run
+from trainer.run import MODEL, Run, RunError
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError
-from worker.contract.signature import Signature
-
-#: TensorFlow Serving's place for files that are not the model's
-EXTRA = "assets.extra"
-#: one warm-up record each; the server's allowed_batch_sizes should be the same
-BATCH_SIZES = (1, 8, 32, 64, 128)
 
 
 class PublishError(ShelverError):
     """The model was not published; nothing is left behind."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What publishing a run would do; all of it has been checked."""
+
+    #: MODELS/NAME/VERSION
+    folder: Path
+    #: put on the version, in MODELS/models.config
+    label: str | None
+    #: what a person should know first
+    warnings: tuple[str, ...]
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return int(self.folder.name)
+
+
 def open_classifier(run: Run, top_k: int = 10) -> Classifier:
-    """Return the run's graph as it is published."""
-    network = keras.models.load_model(run.folder / MODEL, compile=False)
-    return Classifier(network, run.classes, run.taxonomy, run.picture_side, top_k)
+    """Return the run's graph as it is published, at its fitted temperature; raises RunError when it cannot be read."""
+    try:
+        network = keras.models.load_model(run.folder / MODEL, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        cause = str(error).strip().partition("\n")[0]
+        raise RunError(f"{run.folder / MODEL} cannot be read ({cause}): make the run again with fit") from error
+    return Classifier(network, run.classes, run.taxonomy, run.picture_side, top_k, run.temperature)
 
 
-def publish(
-    run: Run, classifier: Classifier, models_folder: Path, name: str, version: int | None, database_url: str
-) -> Path:
-    """Publish a run; return MODELS/NAME/VERSION, which appears whole or not at all.
+def plan(
+    run: Run, models_folder: Path, name: str, version: int | None, database_url: str, label: str | None = None
+) -> Plan:
+    """Check everything that can be checked beforehand and say what `publish` would do; nothing is written.
 
-    `version` is one more than any on disk or in SQL when None. Raises PublishError when the version exists,
-    Unavailable when the database does not take it. The rows are committed right after the folder is in place;
-    when they cannot be, the folder is taken back.
+    `version` is one more than any on disk or in SQL when None. Raises PublishError when the name is none, the version
+    exists or the folder cannot be written; ServingConfigError; Unavailable when the database does not answer.
     """
     _check_name(name)
     home = models_folder / name
-    with closing(Database(database_url)) as database:
-        with database.begin() as connection:
-            version = version or _next_version(connection, home, name)
-            _check_free(connection, home, name, version)
-        # Hidden and not a number: whoever watches the folder does not take it for a version.
-        made = home / f".draft-{version}-{os.getpid()}"
-        try:
-            _write(made, run, classifier, name, version)
-            with database.begin() as connection:
-                _check_free(connection, home, name, version)
-                registry.register(connection, run, name, version)
-                made = made.rename(home / str(version))
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
+    _check_writable(home)
+    _check_store(database_url)
+    with closing(Database(database_url)) as database, database.begin() as connection:
+        version = version or _next_version(connection, home, name)
+        _check_free(connection, home, name, version)
+    if label:
+        serving_config.with_label(serving_config.read(models_folder / serving_config.FILE), home, version, label)
+    return Plan(home / str(version), label, tuple(_warnings(run)))
+
+
+def publish(
+    run: Run,
+    classifier: Classifier,
+    models_folder: Path,
+    name: str,
+    version: int | None,
+    database_url: str,
+    label: str | None = None,
+) -> Path:
+    """Publish a run; return MODELS/NAME/VERSION, which appears whole or not at all.
+
+    Raises as `plan`, and PublishError when the disk is full. The rows are committed right after the folder and its
+    label are in place; when they cannot be, both are taken back.
+    """
+    folder = plan(run, models_folder, name, version, database_url, label).folder
+    # Hidden and not a number: whoever watches the folder does not take it for a version.
+    made = folder.with_name(f".draft-{folder.name}-{os.getpid()}")
+    try:
+        with _telling(folder):
+            export.write(made, run, classifier, name, int(folder.name))
+            # The label's block ends last: it is taken back when the rows are not committed.
+            with ExitStack() as labelling, closing(Database(database_url)) as database, database.begin() as connection:
+                _check_free(connection, folder.parent, name, int(folder.name))
+                registry.register(connection, run, name, int(folder.name))
+                made = made.rename(folder)
+                if label:
+                    labelling.enter_context(serving_config.labelled(folder.parent, int(folder.name), label))
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        with suppress(OSError):  # other versions are in it
+            folder.parent.rmdir()
+        raise
     return made
 
 
-def _write(draft: Path, run: Run, classifier: Classifier, name: str, version: int) -> None:
-    tf.saved_model.save(classifier, str(draft), signatures=classifier.signatures())
-    extra = draft / EXTRA
-    extra.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(extra / "tf_serving_warmup_requests")) as writer:
-        for record in _warm_up(name, run.picture_side):
-            writer.write(record.SerializeToString())
-    (extra / "model_card.json").write_text(json.dumps(_card(run, classifier, name, version), indent=1))
+@contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        cause = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise PublishError(f"{folder} cannot be written ({cause}): free some room; nothing is left behind") from error
 
 
-def _warm_up(name: str, side: int) -> Iterator[prediction_log_pb2.PredictionLog]:
-    """Yield one request per signature and batch size, so that the first real one finds everything compiled."""
-    grey = np.full((side, side, 3), 128, np.uint8)
-    jpeg = tf.io.encode_jpeg(grey).numpy()
-    for size in BATCH_SIZES:
-        owners = {"product": np.arange(size, dtype=np.int64), "picture": np.zeros(size, np.int32)}
-        for kind, field, values in (
-            (Signature.PIXELS, "pixels", np.broadcast_to(grey, (size, *grey.shape))),
-            (Signature.JPEG, "jpeg", np.array([jpeg] * size, object)),
-        ):
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = name
-            request.model_spec.signature_name = kind.value
-            for key, array in {field: values, **owners}.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
-            yield prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
-
-
-def _card(run: Run, classifier: Classifier, name: str, version: int) -> dict[str, Any]:
-    return {
-        "name": name,
-        "version": version,
-        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "intended_use": "rank the shelves of a product from its 1 to 4 catalog photos",
-        "level": run.level,
-        "categories": len(run.classes),
-        "top_k": classifier.top_k,
-        "temperature": classifier.temperature,
-        "picture_side": run.picture_side,
-        "backbone": run.backbone,
-        "trained_on": {"dump": Path(run.dump).name, "seed": run.seed, **run.counts, "held_out": len(run.held_out)},
-        "metrics": run.metrics,
-        "versions": run.versions,
-    }
+def _warnings(run: Run) -> Iterator[str]:
+    if not run.metrics:
+        yield f"{run.folder} was never evaluated, so the model gets no scores and no thresholds: run evaluate first"
+    elif all(each is None for each in run.thresholds.values()):
+        yield f"{run.folder} reached its target precision at no level, so the model gets no thresholds"
 
 
 def _check_name(name: str) -> None:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise PublishError(f"{name!r} is no model name: use letters, digits, - and _")
+
+
+def _check_writable(home: Path) -> None:
+    there = next(each for each in (home, *home.parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise PublishError(f"{there} is no folder that can be written: choose another for the models")
+
+
+def _check_store(database_url: str) -> None:
+    """Raise PublishError when the store is an SQLite file that is not there: to connect would make an empty one."""
+    url = make_url(database_url)
+    path = url.database if url.get_backend_name() == "sqlite" else None
+    if path and not path.startswith("file:") and not Path(path).exists():
+        raise PublishError(f"the store {path} does not exist (SHELVER_DATABASE_URL): run shelver-worker migrate")
 
 
 def _check_free(connection: Connection, home: Path, name: str, version: int) -> None:

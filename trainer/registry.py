@@ -1,12 +1,13 @@
 """Published models and their categories in the SQL store."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, func, insert, select, update
 
 from trainer.run import Run
 from worker.contract.tables import categories, models
-from worker.contract.taxonomy import to_rows
+from worker.contract.taxonomy import LEVELS, Category, to_rows
 
 
 def has(connection: Connection, name: str, version: int) -> bool:
@@ -21,17 +22,8 @@ def newest(connection: Connection, name: str) -> int:
 
 
 def register(connection: Connection, run: Run, name: str, version: int) -> None:
-    """Insert the model's row and the categories that are not there yet; names follow the newest tree."""
-    there = {row.id: row.name for row in connection.execute(select(categories.c.id, categories.c.name))}
-    nodes = run.taxonomy.categories  # parents first, as the foreign key wants them
-    missing = [node for node in nodes if node.id not in there]
-    renamed = [{"node": node.id, "to": node.name} for node in nodes if there.get(node.id, node.name) != node.name]
-    if missing:
-        connection.execute(insert(categories), list(to_rows(missing)))
-    if renamed:
-        connection.execute(
-            update(categories).where(categories.c.id == bindparam("node")).values(name=bindparam("to")), renamed
-        )
+    """Insert the model's row, thresholds included, and the categories that are new; names follow the newest tree."""
+    keep_categories(connection, run.taxonomy.categories)
     connection.execute(
         insert(models).values(
             name=name,
@@ -39,6 +31,29 @@ def register(connection: Connection, run: Run, name: str, version: int) -> None:
             level=run.level,
             picture_side=run.picture_side,
             metrics=run.metrics,
+            **{f"threshold_level{level}": run.thresholds.get(str(level)) for level in LEVELS},
             published_at=datetime.now(UTC),
         )
     )
+
+
+def keep_categories(connection: Connection, nodes: Sequence[Category]) -> None:
+    """Insert the categories that are new, parents first as `nodes` must be; the names of the others follow `nodes`.
+
+    An English name that is not known here leaves the one that is there.
+    """
+    there = {
+        row.id: row for row in connection.execute(select(categories.c.id, categories.c.name, categories.c.name_en))
+    }
+    missing = [node for node in nodes if node.id not in there]
+    changed = [
+        {"node": node.id, "to": node.name, "to_en": node.name_en}
+        for node in nodes
+        if (row := there.get(node.id)) and (node.name, node.name_en or row.name_en) != (row.name, row.name_en)
+    ]
+    if missing:
+        connection.execute(insert(categories), list(to_rows(missing)))
+    if changed:
+        english = func.coalesce(bindparam("to_en", type_=Text), categories.c.name_en)
+        renaming = update(categories).where(categories.c.id == bindparam("node"))
+        connection.execute(renaming.values(name=bindparam("to"), name_en=english), changed)

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +23,8 @@ from trainer.prepare.selection import Recipe
 from trainer.prepare.shards import fault_of
 
 ROUNDS = 5
+#: pictures of one round of decoding
+DECODED = 40_000
 SMALL, LARGE = 0.5e9, 2e9
 PAGE = Path(__file__).parents[2] / "docs" / "trainer-bench.json"
 
@@ -92,7 +93,8 @@ def feed_over_decoding(folder: Path) -> tuple[float, dict[str, float]]:
     from trainer.data import Data
 
     data = Data.open(folder)
-    encoded = [row["picture"] for row in islice(feed.pictures(data.splits["train"]).as_numpy_iterator(), 40_000)]
+    pictures = feed.pictures(data.splits["train"], ("picture",)).take(DECODED).as_numpy_iterator()
+    encoded = [picture for (picture,) in pictures]
 
     def drain(pictures: tf.data.Dataset) -> float:
         start, count = time.perf_counter(), 0

@@ -53,7 +53,7 @@ def dump(tmp_path: Path) -> Path:
     ("name", "commands"),
     [
         ("shelver-worker", ["run", "migrate", "show", "settings"]),
-        ("shelver-trainer", ["fit", "evaluate", "publish", "serve"]),
+        ("shelver-trainer", ["index", "explore", "prepare", "fit", "evaluate", "publish", "submit", "serve"]),
         ("shelver-producer", ["load", "watch", "backfill", "enqueue"]),
     ],
 )
@@ -129,37 +129,59 @@ def test_load_tells_where_a_dump_is_damaged(dump: Path, mongo_url: str) -> None:
     assert "after 19 sound documents" in tolerated.stderr
 
 
-def test_fit_tells_what_is_wrong_with_the_categories(dump: Path, tree: Path, tmp_path: Path) -> None:
+def test_prepare_tells_what_is_wrong_with_the_categories(dump: Path, tree: Path, tmp_path: Path) -> None:
     """By line, all at once, before any picture is read."""
+    arguments = ("prepare", dump, "--categories", tree, "-o", tmp_path / "data")
     tree.write_text(TREE + "1000000001,MAISON,CUISINE,BOL\nx,A,B,C\n1000000003,A,,C\n")
-    told = error(run("shelver-trainer", "fit", dump, "--categories", tree, "--run", tmp_path / "run"))
+    told = error(run("shelver-trainer", *arguments))
     assert "line 4: category 1000000001 already stands for MAISON > CUISINE > TASSE" in told
     assert "line 5: category_id 'x'" in told
     assert "line 6: category_level2 is empty" in told
     tree.write_text("id,name\n1,x\n")
-    told = error(run("shelver-trainer", "fit", dump, "--categories", tree, "--run", tmp_path / "run"))
+    told = error(run("shelver-trainer", *arguments))
     assert "line 1: column category_id, category_level1, category_level2, category_level3 is missing" in told
-    assert not (tmp_path / "run").exists()
-
-
-def test_fit_tells_of_categories_that_the_file_lacks(dump: Path, tree: Path, tmp_path: Path) -> None:
-    """A label without a shelf cannot be trained on."""
     tree.write_text(TREE.replace("1000000002", "1000000009"))
-    told = error(run("shelver-trainer", "fit", dump, "--categories", tree, "--run", tmp_path / "run"))
-    assert "1000000002" in told
+    assert "1000000002; add their lines to it, or leave them out" in error(run("shelver-trainer", *arguments))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_counts_and_writes_nothing(dump: Path, tree: Path, tmp_path: Path) -> None:
+    """Products by side, pictures, classes."""
+    done = run("shelver-trainer", "prepare", dump, "--categories", tree, "-o", tmp_path / "data", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "20 products (16 train, 2 validation, 2 test), 20 pictures" in done.stdout
+    assert "2 classes of level 3" in done.stdout
+    assert not list(tmp_path.glob("data*"))
+
+
+def test_a_misspelt_field_is_told(dump: Path, tree: Path, tmp_path: Path) -> None:
+    """Before TensorFlow is loaded, with the field that was meant."""
+    told = error(run("shelver-trainer", "fit", "lite0_head", tmp_path, "--run", tmp_path / "r", "--set", "bach=5"))
+    assert "bach is no field: did you mean batch?" in told
+    told = error(run("shelver-trainer", "fit", "lite0_head", tmp_path, "--run", tmp_path / "r"))
+    assert "is no prepared data" in told
+    assert "make it with shelver-trainer prepare" in told
 
 
 def test_a_damaged_dump_trains_on_what_is_sound(dump: Path, tree: Path, tmp_path: Path) -> None:
-    """The run is made, evaluated and published; only the exit code of `fit` tells, unless the loss is tolerated."""
+    """It is prepared, fitted, judged, compared, submitted and published; only the exit code of `prepare` tells."""
     dump.write_bytes(dump.read_bytes() + b"garbage")
     folder, store = tmp_path / "run", f"sqlite:///{tmp_path / 'store.db'}"
-    arguments = ("fit", dump, "--categories", tree, "--epochs", "2", "--held-out", "0.3", "--run")
-    assert "damaged at byte" in error(run("shelver-trainer", *arguments, folder))
+    arguments = ("prepare", dump, "--categories", tree, "--config", "lite0_head", "--test", "0.3", "-o")
+    assert "damaged at byte" in error(run("shelver-trainer", *arguments, tmp_path / "data"))
     assert run("shelver-trainer", *arguments, tmp_path / "again", "--tolerate").returncode == 0
-    assert "is not empty: choose another --run" in error(run("shelver-trainer", *arguments, folder))
+    assert "exists: choose another --output" in error(run("shelver-trainer", *arguments, tmp_path / "data"))
+    few = ("--set", "phases.0.epochs=2", "--set", "network_side=96")
+    fitted = run("shelver-trainer", "fit", "lite0_head", tmp_path / "data", "--run", folder, *few)
+    assert fitted.returncode == 0, fitted.stderr
     judged = run("shelver-trainer", "evaluate", folder)
     assert judged.returncode == 0, judged.stderr
-    assert "level3" in judged.stdout
+    assert (folder / "evaluation" / "report.html").exists()
+    assert "lite0_head" in run("shelver-trainer", "compare", folder).stdout
+    submission = tmp_path / "submission.csv"
+    submitted = run("shelver-trainer", "submit", dump, "--run", folder, "-o", submission, "--tolerate")
+    assert submitted.returncode == 0, submitted.stderr
+    assert len(submission.read_text().splitlines()) == 21
     assert "run shelver-worker migrate" in error(
         run("shelver-trainer", "publish", folder, tmp_path / "models", database_url=store)
     )

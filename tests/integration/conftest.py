@@ -38,23 +38,30 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / CATEGORIES).write_text(TREE)
     return Run(
         folder=folder,
-        dump="none",
+        config_name="tiny",
+        config={},
+        data="none",
         backbone="tiny, for tests",
         seed=1,
         classes=[category.id for category in Taxonomy.from_csv(folder / CATEGORIES).level(3)],
         picture_side=SIDE,
-        held_out=[],
         counts={"products": 0, "pictures": 0},
+        thresholds={"1": 0.5, "2": 0.75, "3": None},
+        metrics={"level3": 0.625, "products": 8},
     )
 
 
-def tiny_classifier(run: Run, seed: int = 1) -> Classifier:
-    """A graph like the real one, on a network that answers in a millisecond and tells pictures apart."""
+def tiny_network(run: Run, seed: int = 1) -> keras.Model:
+    """A network that answers in a millisecond and tells pictures apart."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((SIDE, SIDE, 3))
     small = layers.Rescaling(1 / 64, offset=-2)(layers.AveragePooling2D(30)(inputs))
-    network = keras.Model(inputs, layers.Dense(len(run.classes))(layers.Flatten()(small)))
-    return Classifier(network, run.classes, run.taxonomy, SIDE)
+    return keras.Model(inputs, layers.Dense(len(run.classes))(layers.Flatten()(small)))
+
+
+def tiny_classifier(run: Run, seed: int = 1) -> Classifier:
+    """A graph like the real one, on a tiny network."""
+    return Classifier(tiny_network(run, seed), run.classes, run.taxonomy, SIDE)
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from trainer import serving_config
 from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.predict import LoadedModel
 from trainer.serve.server import ModelServer
 from trainer.serve.tensors import decode
+from trainer.serving_config import labelled
 
 #: a process of its own, without the command line around it
 SERVE = "import sys, pathlib; from trainer.serve.server import serve; serve(pathlib.Path(sys.argv[1]), port=0)"
@@ -773,6 +775,84 @@ class TestReload:
     def test_deprecated_model_type(self, client: Client, config: Callable[..., dict[str, Any]]) -> None:
         """Old clients that set model_type in place of model_platform are understood."""
         assert client.reload(config(model_platform="", model_type=1)).status.error_code == 0
+
+
+class TestConfigFile:
+    @pytest.fixture
+    def file(self, models: Path, publish: Callable[..., Path]) -> Path:
+        """MODELS/models.config with version 1 as stable and 2 as canary; 3 is published without a label."""
+        for version in (1, 2, 3):
+            publish("shelver", version, factor=2 if version == 2 else 1)
+        for version, label in ((1, "stable"), (2, "canary")):
+            with labelled(models / "shelver", version, label):
+                pass
+        return models / serving_config.FILE
+
+    @pytest.fixture
+    def follow(self, models: Path, file: Path) -> Iterator[Client]:
+        with ModelServer(models, port=0, poll_seconds=POLL_SECONDS, config_file=file) as server:
+            client = Client(server.address)
+            yield client
+            client.channel.close()
+
+    def test_serves_the_labelled_versions(self, follow: Client) -> None:
+        """Both at once, each under its label from the first request on, and no other version."""
+        for label, number in (("stable", 1), ("canary", 2)):
+            assert follow.predict(x=ROWS, label=label).model_spec.version.value == number
+        assert refused(lambda: follow.factor(version=3))[0] is Code.NOT_FOUND
+
+    def test_follows_the_file(self, follow: Client, models: Path) -> None:
+        """A label that moves to a version that is not loaded names it once it is; the old one answers until then."""
+        with labelled(models / "shelver", 3, "stable"):
+            pass
+        seen = set()
+
+        def moved() -> bool:
+            seen.add(follow.predict(x=ROWS, label="stable").model_spec.version.value)
+            return 3 in seen
+
+        eventually(moved)
+        assert seen <= {1, 3}
+        eventually(lambda: follow.states()[1] == State.END)
+        assert follow.predict(x=ROWS, label="canary").model_spec.version.value == 2
+
+    def test_a_broken_file_changes_nothing(self, follow: Client, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """It is told once, what is served stays, and a mended file is followed."""
+        sound = file.read_text()
+        for broken in ("model_config_list {", sound.replace("value: 2", "value: 9")):
+            file.write_text(broken)
+            eventually(lambda: "what is served stays" in caplog.text)
+            time.sleep(5 * POLL_SECONDS)
+            assert caplog.text.count("what is served stays") == 1
+            assert follow.predict(x=ROWS, label="canary").model_spec.version.value == 2
+            caplog.clear()
+        file.write_text(sound.replace("canary", "other"))
+        eventually(lambda: follow.predict(x=ROWS, label="other").model_spec.version.value == 2)
+
+    def test_is_not_read_unless_named(self, file: Path, start: Callable[[], Client]) -> None:
+        """A server of the folder serves the newest version, whatever the file says."""
+        client = start()
+        assert client.factor()[0] == 3
+        assert refused(lambda: client.predict(x=ROWS, label="stable"))[0] is Code.INVALID_ARGUMENT
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            ("nonsense", "is no model config file"),
+            ("model_config_list {}", "names no model"),
+            (
+                'model_config_list { config { name: "a" base_path: "/nowhere" model_platform: "tensorflow" } }',
+                "followed",
+            ),
+            ('model_config_list { config { name: "a" base_path: "relative" } }', "absolute path"),
+        ],
+    )
+    def test_cannot_start(self, content: str, told: str, models: Path) -> None:
+        """A file that cannot be obeyed at the start is one sentence."""
+        path = models / serving_config.FILE
+        path.write_text(content)
+        with pytest.raises(ServeError, match=told):
+            ModelServer(models, port=0, config_file=path)
 
 
 class TestWarmUp:

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 COMMANDS = {
     "worker": {"run", "migrate", "show", "settings"},
-    "trainer": {"fit", "evaluate", "publish", "serve"},
+    "trainer": {
+        *("index", "explore", "translate", "prepare", "configs", "fit", "evaluate", "compare", "predict"),
+        *("publish", "label", "submit", "serve"),
+    },
     "producer": {"load", "watch", "backfill", "enqueue"},
 }
 EVERY = [(process, command) for process, commands in COMMANDS.items() for command in sorted(commands)]

@@ -76,11 +76,11 @@ def test_every_picture_is_there_once(tmp_path: Path, categories: Path) -> None:
     assert len(data.splits["train"].shards) > 1
     found = {}
     for name, split in data.splits.items():
-        rows = list(feed.pictures(split).as_numpy_iterator())
+        rows = list(feed.pictures(split, ("product", "place", "picture", "class")).as_numpy_iterator())
         assert len(rows) == split.pictures
-        assert len({row["product"] for row in rows}) == split.products == sum(split.counts), name
-        for row in rows:
-            found[int(row["product"]), int(row["place"])] = (row["picture"], data.classes[row["class"]])
+        assert len({product for product, *_ in rows}) == split.products == sum(split.counts), name
+        for product, place, picture, label in rows:
+            found[int(product), int(place)] = (picture, data.classes[label])
     assert found == {
         (document["_id"], place): (image["picture"], document["category_id"])
         for document in documents

@@ -1,12 +1,21 @@
-"""The commands that hand a model on: publish, submit, serve."""
+"""The commands that hand a model on: publish, label, submit, serve."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from trainer.cli.dumps import Dump, Tolerate
+from trainer.cli.progress import measuring
 from trainer.cli.training import RunFolder
+from trainer.submit import Answers, check_level
+from trainer.submit import submit as write_submission
 from worker.contract import settings as configuration
+
+#: as trainer.serving_config has them
+Label = Literal["canary", "stable"]
 
 
 def publish(
@@ -19,23 +28,123 @@ def publish(
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="the next free one when left out")] = None,
     top_k: Annotated[int, typer.Option(min=5, max=100, help="ranked categories a product gets, at each level")] = 10,
+    label: Annotated[Label | None, typer.Option(help="put this label on the version, in MODELS/models.config")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check everything, say what would be written, and write nothing")
+    ] = False,
 ) -> None:
-    """Write MODELS/NAME/VERSION for TensorFlow Serving and register it in the SQL store (SHELVER_DATABASE_URL)."""
-    from trainer.publish import open_classifier
+    """Write MODELS/NAME/VERSION for TensorFlow Serving and register it in the SQL store (SHELVER_DATABASE_URL).
+
+    A version is never overwritten. The scores and thresholds that `evaluate` measured go along.
+
+    With --label, MODELS/models.config serves exactly the labelled versions of the model; start the server with
+    --model_config_file=MODELS/models.config --model_config_file_poll_wait_seconds=30
+    --allow_version_labels_for_unavailable_models. It takes a label that moves only for a version it has loaded: label a
+    version canary first, then stable, or add --force_allow_any_version_labels_for_unavailable_models.
+    """
+    from trainer.publish import open_classifier, plan
     from trainer.publish import publish as write
     from trainer.run import Run
 
     settings = configuration.load()
-    opened = Run.open(run)
+    opened, name = Run.open(run), name or settings.model_name
     classifier = open_classifier(opened, top_k)
-    folder = write(opened, classifier, models, name or settings.model_name, version, settings.database_url)
-    typer.echo(f"{folder} is published and registered in {configuration.redact(settings.database_url)}")
+    planned = plan(opened, models, name, version, settings.database_url, label)
+    for warning in planned.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    store = configuration.redact(settings.database_url)
+    if dry_run:
+        typer.echo(f"{planned.folder} would be published and registered in {store}")
+    else:
+        folder = write(opened, classifier, models, name, planned.version, settings.database_url, label)
+        typer.echo(f"{folder} is published and registered in {store}")
+    if label:
+        typer.echo(f"{label} {'would be' if dry_run else 'is'} version {planned.version} in {models / 'models.config'}")
+
+
+def label(
+    models: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the model server's folder")],
+    label: Annotated[Label, typer.Argument(help="canary or stable")],
+    version: Annotated[int, typer.Argument(min=1, help="a published version of the model")],
+    name: Annotated[
+        str | None, typer.Option(help="as TensorFlow Serving calls it; SHELVER_MODEL_NAME if left out")
+    ] = None,
+) -> None:
+    """Move a label to a version that is published already, in MODELS/models.config: promote it, or go back.
+
+    See publish for how the server takes it. Going back is quick while the older version is still served under the
+    other label; else the server loads it first.
+    """
+    from trainer.serving_config import FILE, ServingConfigError, labelled
+
+    folder = models / (name or configuration.load().model_name)
+    if not (folder / str(version)).is_dir():
+        raise ServingConfigError(f"{folder / str(version)} does not exist: publish the version before it is labelled")
+    with labelled(folder, version, label):
+        typer.echo(f"{label} is version {version} in {models / FILE}")
+
+
+def submit(
+    dump: Dump,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", dir_okay=False, help="file to write; gzipped when it ends in .gz")
+    ],
+    run: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="predict with the network of this run")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="take this model's predictions from SQL; SHELVER_MODEL_NAME if left out")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="of the model; the newest when left out")] = None,
+    tolerate: Tolerate = False,
+) -> None:
+    """Write Kaggle's file: _id,category_id, a row for every product of a dump, in its order.
+
+    With --run the pictures go through the run's network; otherwise the predictions that workers stored are taken
+    (SHELVER_DATABASE_URL). A product without a prediction gets the most frequent category (with --run, of those before
+    it), and is counted.
+    """
+    if run and (model or version):
+        raise typer.BadParameter("a run is no model in SQL: leave --model and --version out", param_hint="--run")
+    with _answers(run, model, version) as answers, measuring() as track:
+        made = write_submission(dump, output, answers, track("predicting", dump.stat().st_size), tolerate)
+    for line in made.lines():
+        typer.echo(f"{output}: {line}")
+    if made.pages.damage:
+        typer.echo(f"warning: {made.pages.damage}", err=True)
+
+
+@contextmanager
+def _answers(run: Path | None, model: str | None, version: int | None) -> Iterator[Answers]:
+    """Give who knows the categories for `submit`: a run, or else a model's predictions in SQL."""
+    from trainer.run import Run
+
+    if run:
+        opened = Run.open(run)
+        check_level(opened.level, str(run))
+        from trainer.publish import open_classifier
+        from trainer.run_answers import RunAnswers
+
+        yield RunAnswers(open_classifier(opened, 1), opened.classes[0])
+        return
+    from trainer.stored_answers import StoredAnswers
+    from worker.contract.database import Database
+
+    settings = configuration.load()
+    with closing(Database(settings.database_url)) as database:
+        yield StoredAnswers(database, model or settings.model_name, version)
 
 
 def serve(
     models: Annotated[Path, typer.Argument(file_okay=False, help="folder with NAME/VERSION/saved_model.pb")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 chooses a free one")] = 8500,
     host: Annotated[str, typer.Option(help="address to listen on; loopback keeps it on this machine")] = "127.0.0.1",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="serve the models and labels of this file (models.config), read on change"
+        ),
+    ] = None,
 ) -> None:
     """Serve the newest version of every model in a folder, over TensorFlow Serving's gRPC API.
 
@@ -44,7 +153,7 @@ def serve(
     """
     from trainer.serve.server import serve as serve_models
 
-    serve_models(models, host, port)
+    serve_models(models, host, port, config_file=config)
 
 
-COMMANDS = (publish, serve)
+COMMANDS = (publish, label, submit, serve)

@@ -1,11 +1,12 @@
-"""A reload request, checked and read: which models, from which folders, under which policies and labels."""
+"""A reload request or a model config file, checked and read: which models, from which folders, under which labels."""
 
 from pathlib import Path
 
 import grpc
+from google.protobuf import text_format
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
-from trainer.serve.errors import StatusError
+from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.snapshot import Labels
 from trainer.serve.versions import ModelFolder, Policy
 
@@ -32,6 +33,14 @@ def read(config: model_server_config_pb2.ModelServerConfig) -> tuple[list[ModelF
         models[model.name] = ModelFolder(model.name, Path(model.base_path), _policy(model.model_version_policy))
         labels[model.name] = dict(model.version_labels)
     return list(models.values()), labels
+
+
+def read_file(path: Path) -> tuple[list[ModelFolder], Labels]:
+    """Return the models and labels of a model config file (ModelServerConfig in text format); raise ServeError."""
+    try:
+        return read(text_format.Parse(path.read_bytes(), model_server_config_pb2.ModelServerConfig()))
+    except (OSError, UnicodeDecodeError, text_format.ParseError, StatusError) as error:
+        raise ServeError(f"{path} is no model config file ({error}): see shelver-trainer publish --label") from error
 
 
 def _check_platform(model: model_server_config_pb2.ModelConfig) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tensorflow_serving.apis import model_pb2
 
-from trainer.serve.errors import ServeError
+from trainer.serve.config import read_file
+from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.loading import Load, all_left, load_or_refuse, load_wanted, merged
 from trainer.serve.predict import LoadedModel
 from trainer.serve.snapshot import Labels, Snapshot, Versions
@@ -20,34 +21,36 @@ logger = logging.getLogger("trainer.serve")
 
 
 class Models:
-    """The models of a folder MODELS/NAME/VERSION or, after a reload request, those that it names.
+    """The models of a folder MODELS/NAME/VERSION, or those that a config file or a reload request names.
 
     Requests read the current snapshot; one change at a time makes the next one.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, config_file: Path | None = None):
         #: looked through for new models until a reload request names them all
-        self._folder: Path | None = folder
+        self._folder: Path | None = None if config_file else folder
+        #: read again when it changes
+        self._config_file = config_file
+        self._config_time = 0
         self._configs: dict[str, ModelFolder] = {}
         self._snapshot = Snapshot()
         self._changing = threading.Lock()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
-        #: the last trouble with each folder, so that it is told once and not at every look
-        self._told: dict[Path, str] = {}
+        #: the last trouble with each path, so that it is told once and not at every look
+        self._told: dict[Path | None, str] = {}
 
     def start(self, poll_seconds: float) -> None:
-        """Load what the folder holds, then look again every `poll_seconds`; raise ServeError when nothing loads."""
-        folder = self._folder
-        if folder is None or not folder.is_dir():
-            raise ServeError(f"{folder} is no folder: publish a model into it first, with shelver-trainer publish")
-        self.refresh()
-        if not self._configs:
-            raise ServeError(
-                f"{folder} holds no model: publish one with shelver-trainer publish, as NAME/VERSION in it"
-            )
+        """Load what the folder holds or the config file names, then look again every `poll_seconds`.
+
+        Raises ServeError when nothing loads or the file cannot be followed.
+        """
+        if self._config_file:
+            self._follow(self._config_file)
+        else:
+            self._open(self._folder)
         if not self.served():
-            raise ServeError(f"no model in {folder} can be loaded, publish a sound version: {self._snapshot.faults()}")
+            raise ServeError(f"{self._config_file} names no model: put one in it with shelver-trainer publish --label")
         self._watcher = threading.Thread(target=self._watch, args=(poll_seconds,), name="watch-models", daemon=True)
         self._watcher.start()
 
@@ -79,30 +82,61 @@ class Models:
             for config in self._configs.values():
                 self._refresh(config)
 
-    def reload(self, configs: Iterable[ModelFolder], labels: Labels) -> None:
+    def reload(self, configs: Iterable[ModelFolder], labels: Labels, labels_wait: bool = False) -> None:
         """Serve these models, under these labels, and no others; return when they are loaded.
 
         All or nothing: on a StatusError everything is as before. FAILED_PRECONDITION when a label points to a version
         that is not served yet, INVALID_ARGUMENT when a folder cannot be read, NOT_FOUND when one holds no version
-        to serve, UNKNOWN when none of a model's versions loads; all as TensorFlow Serving has it.
+        to serve, UNKNOWN when none of a model's versions loads; all as TensorFlow Serving has it. With `labels_wait`
+        a label may also point to a version that these models bring, and moves once that is loaded.
         """
         with self._changing:
             before = self._snapshot
-            self._snapshot.check(labels)
+            if not labels_wait:
+                before.check(labels)
             wanted = {config.name: config for config in configs}
             try:
                 models = {name: self._changed(config, load_or_refuse) for name, config in wanted.items()}
+                dropped = {name: all_left(versions) for name, versions in before.models.items() if name not in wanted}
+                after = Snapshot({**dropped, **models}, labels)
+                if labels_wait:
+                    after.check(labels)
             except BaseException:
                 self._snapshot = before
                 raise
-            dropped = {name: all_left(versions) for name, versions in before.models.items() if name not in wanted}
             self._folder, self._configs = None, wanted
-            self._publish(Snapshot({**dropped, **models}, labels))
+            self._publish(after)
+
+    def _open(self, folder: Path | None) -> None:
+        if folder is None or not folder.is_dir():
+            raise ServeError(f"{folder} is no folder: publish a model into it first, with shelver-trainer publish")
+        self.refresh()
+        if not self._configs:
+            raise ServeError(
+                f"{folder} holds no model: publish one with shelver-trainer publish, as NAME/VERSION in it"
+            )
+        if not self.served():
+            raise ServeError(f"no model in {folder} can be loaded, publish a sound version: {self._snapshot.faults()}")
+
+    def _follow(self, path: Path) -> None:
+        """Serve what the config file names, if it has changed since; a ServeError leaves everything as it is."""
+        try:
+            changed = path.stat().st_mtime_ns
+            if changed != self._config_time:
+                self.reload(*read_file(path), labels_wait=True)
+                self._config_time = changed
+                self._told.pop(path, None)
+        except (OSError, StatusError) as error:
+            raise ServeError(f"{path} cannot be followed: {error}") from error
 
     def _watch(self, poll_seconds: float) -> None:
         while not self._stopping.wait(poll_seconds):
             try:
                 self.refresh()
+                if self._config_file:  # last: a broken file must not stop the look at the folders
+                    self._follow(self._config_file)
+            except ServeError as error:
+                self._tell(self._config_file, str(error), "what is served stays")
             except Exception:
                 logger.exception("the models could not be looked through; what is served stays")
             if self._snapshot.has(State.UNLOADING):
@@ -146,8 +180,11 @@ class Models:
         try:
             yield
         except OSError as error:
-            if self._told.get(folder) != str(error):
-                logger.warning("%s cannot be read (%s): %s", folder, error.strerror, consequence)
-            self._told[folder] = str(error)
+            self._tell(folder, f"{folder} cannot be read ({error.strerror})", consequence)
         else:
             self._told.pop(folder, None)
+
+    def _tell(self, path: Path | None, trouble: str, consequence: str) -> None:
+        if self._told.get(path) != trouble:
+            logger.warning("%s: %s", trouble, consequence)
+        self._told[path] = trouble

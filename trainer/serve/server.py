@@ -31,14 +31,19 @@ class ModelServer:
     """A running model server; a context manager that stops it."""
 
     def __init__(
-        self, models_folder: Path, host: str = "127.0.0.1", port: int = 8500, poll_seconds: float = POLL_SECONDS
+        self,
+        models_folder: Path,
+        host: str = "127.0.0.1",
+        port: int = 8500,
+        poll_seconds: float = POLL_SECONDS,
+        config_file: Path | None = None,
     ):
         """Load the models and listen; raise ServeError when there is nothing to serve or nowhere to listen.
 
-        Port 0 chooses a free one.
+        Port 0 chooses a free one. With a `config_file` the models and labels that it names are served, and no others.
         """
         _check_free(host, port)
-        self._models = Models(models_folder)
+        self._models = Models(models_folder, config_file)
         self._models.start(poll_seconds)
         try:
             self._threads = ThreadPoolExecutor(THREADS_PER_CORE * (os.cpu_count() or 1), thread_name_prefix="answer")
@@ -86,13 +91,14 @@ def serve(
     port: int = 8500,
     poll_seconds: float = POLL_SECONDS,
     grace_seconds: float = GRACE_SECONDS,
+    config_file: Path | None = None,
 ) -> None:
-    """Serve the models of a folder until SIGINT or SIGTERM; requests in flight have `grace_seconds` to finish.
+    """Serve the models of a folder, or those that a config file names, until SIGINT or SIGTERM.
 
-    Prints one line when ready, with the address and what is served. Raises ServeError when it cannot start. To be
-    called on the main thread, where signals arrive.
+    Requests in flight have `grace_seconds` to finish. Prints one line when ready, with the address and what is served.
+    Raises ServeError when it cannot start. To be called on the main thread, where signals arrive.
     """
-    server = ModelServer(models_folder, host, port, poll_seconds)
+    server = ModelServer(models_folder, host, port, poll_seconds, config_file)
     stopping = threading.Event()
     # Only now: a signal while models load ends the process at once, for no request is in flight.
     former = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}

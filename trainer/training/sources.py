@@ -87,8 +87,7 @@ class Features(Source):
 
 def in_order(data: Data, split: str, side: int) -> tf.data.Dataset:
     """Return (uint8[side, side, 3], int32 class) of every picture of a split, in order of the shards."""
-    encoded = feed.pictures(data.splits[split]).map(lambda each: (each["picture"], each["class"]))
-    return feed.decoded(encoded, side)
+    return feed.decoded(feed.pictures(data.splits[split], ("picture", "class")), side)
 
 
 #: rows read from the file in one call
