@@ -55,7 +55,7 @@ class Config(_Model):
     """Everything about an experiment but where its data and its run are."""
 
     data: Recipe = Field(Recipe(), description="what `prepare --config` makes for it")
-    backbone: str = Field(description="a name in trainer/backbones.py")
+    backbone: str = Field(description="a name in trainer/backbones/build.py")
     weights: str = Field("imagenet", description="imagenet, none, or a file of weights")
     picture_side: int = Field(180, ge=32, le=1024, description="pixels a side, as pictures are decoded and served")
     network_side: int | None = Field(None, ge=32, le=1024, description="pixels a side of the network, if another")

@@ -22,7 +22,7 @@ from deploy.local.report import read_labels
 from tests.benchmarks.goals import Goal, report
 from trainer.graph import Classifier, decode
 from trainer.index import build
-from trainer.publish import open_classifier
+from trainer.publishing.publish import open_classifier
 from trainer.run import Run
 from worker.contract.taxonomy import Taxonomy
 

@@ -10,9 +10,9 @@ from keras import layers
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from trainer import registry
 from trainer.graph import Classifier
-from trainer.publish import publish
+from trainer.publishing import registry
+from trainer.publishing.publish import publish
 from trainer.run import CATEGORIES, Run
 from trainer.serve.server import ModelServer
 from worker import schema

@@ -30,12 +30,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from trainer import serving_config
+from trainer.publishing import serving_config
+from trainer.publishing.serving_config import labelled
 from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.predict import LoadedModel
 from trainer.serve.server import ModelServer
 from trainer.serve.tensors import decode
-from trainer.serving_config import labelled
 
 #: a process of its own, without the command line around it
 SERVE = "import sys, pathlib; from trainer.serve.server import serve; serve(pathlib.Path(sys.argv[1]), port=0)"

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from tests.integration.conftest import register, tiny_classifier
 from tests.pictures import draw, encode, huge_png, jpeg, listing
 from trainer.graph import Classifier, decode
-from trainer.publish import publish
+from trainer.publishing.publish import publish
 from trainer.run import Run
 from trainer.serve.server import ModelServer
 from worker import schema

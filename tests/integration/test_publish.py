@@ -16,11 +16,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfigList, ModelServerConfig
 
 from tests.integration.conftest import TREE
-from trainer.export import BATCH_SIZES, EXTRA
 from trainer.graph import Classifier
-from trainer.publish import PublishError, plan, publish
+from trainer.publishing.export import BATCH_SIZES, EXTRA
+from trainer.publishing.publish import PublishError, plan, publish
+from trainer.publishing.serving_config import FILE, ServingConfigError
 from trainer.run import CATEGORIES, Run
-from trainer.serving_config import FILE, ServingConfigError
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable

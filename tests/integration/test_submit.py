@@ -22,13 +22,13 @@ from typer.testing import CliRunner
 from tests.integration.conftest import register, tiny_network
 from tests.pictures import draw, encode, huge_png, jpeg, listing
 from trainer.cli import app
-from trainer.dump_pages import DumpPages, Seen
 from trainer.graph import Classifier, decode
-from trainer.publish import open_classifier
+from trainer.publishing.publish import open_classifier
 from trainer.run import CATEGORIES, MODEL, Run, RunError
-from trainer.run_answers import BATCH, RunAnswers
-from trainer.stored_answers import StoredAnswers
-from trainer.submit import SubmitError, submit
+from trainer.submission.dump_pages import DumpPages, Seen
+from trainer.submission.run_answers import BATCH, RunAnswers
+from trainer.submission.stored_answers import StoredAnswers
+from trainer.submission.submit import SubmitError, submit
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable
@@ -163,7 +163,7 @@ def test_large_documents_are_not_held_by_the_thousand(
     dump: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page ends when its documents fill it, however few they are."""
-    monkeypatch.setattr("trainer.dump_pages.PAGE_BYTES", 2**20)
+    monkeypatch.setattr("trainer.submission.dump_pages.PAGE_BYTES", 2**20)
     path = dump(*(listing(each, b"x" * 2**19) for each in range(9)))
     assert [len(page) for page in DumpPages(path, 1000, lambda _: None)] == [2, 2, 2, 2, 1]
 

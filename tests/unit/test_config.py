@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.backbones import BACKBONES
+from trainer.backbones.build import BACKBONES
 from trainer.config import ConfigError, load, names
 
 SOUND = """'''Mine.'''

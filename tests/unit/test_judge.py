@@ -301,7 +301,7 @@ def run(data: Data, tmp_path: Path) -> Run:
 
 def test_a_run_is_judged_and_keeps_its_scores(data: Data, run: Run) -> None:
     """Report, JSON and CSV are written, and run.json has temperature, thresholds and metrics."""
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     path = evaluate(run, data, open_classifier(run, 5), TARGETS, quiet)
     assert sorted(each.name for each in path.parent.iterdir()) == ["categories.csv", "report.html", "scores.json"]
@@ -322,7 +322,7 @@ def test_a_run_is_judged_and_keeps_its_scores(data: Data, run: Run) -> None:
 
 def test_the_report_stands_alone_and_escapes_names(data: Data, run: Run) -> None:
     """One file: no link to anything but its neighbours, no name that becomes markup."""
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     page = evaluate(run, data, open_classifier(run, 5), TARGETS, quiet).read_text()
     assert "<script" not in page
@@ -334,7 +334,7 @@ def test_the_report_stands_alone_and_escapes_names(data: Data, run: Run) -> None
 
 def test_judging_again_replaces_the_report(data: Data, run: Run) -> None:
     """The folder is that of the last evaluation alone, with the same scores for the same run."""
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     path = evaluate(run, data, open_classifier(run, 5), TARGETS, quiet)
     before = (path.parent / "scores.json").read_bytes()
@@ -346,7 +346,7 @@ def test_judging_again_replaces_the_report(data: Data, run: Run) -> None:
 
 def test_a_report_that_cannot_be_written_changes_nothing(data: Data, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is one sentence; the run keeps what it had."""
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     before = (run.folder / "run.json").read_bytes()
 
@@ -365,7 +365,7 @@ def test_without_validation_it_is_said(
     data: Data, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the log and in the report."""
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     manifest = {**data.manifest, "splits": {**data.manifest["splits"]}}
     manifest["splits"]["validation"] = {"shards": [], "products": 0, "pictures": 0, "counts": [0] * 5}

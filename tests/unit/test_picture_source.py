@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.pictures import draw, encode, huge_png, jpeg
-from trainer.picture_source import MOST_BYTES, MOST_REDIRECTS, PictureSourceError, open_picture
-from trainer.pixels import to_pixels
+from trainer.prediction.picture_source import MOST_BYTES, MOST_REDIRECTS, PictureSourceError, open_picture
+from trainer.prediction.pixels import to_pixels
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature

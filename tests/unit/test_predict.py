@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.pictures import draw, jpeg
 from trainer.cli import app
 from trainer.graph import Classifier
-from trainer.predict import BATCH, TOP, Ranked, predict, table
+from trainer.prediction.predict import BATCH, TOP, Ranked, predict, table
 from trainer.run import CATEGORIES, MODEL, Run
 from worker.contract.taxonomy import Taxonomy
 
@@ -43,7 +43,7 @@ def make(folder: Path, level: int = 3) -> Run:
 
 
 def opened(run: Run, top_k: int = TOP) -> Classifier:
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
 
     return open_classifier(run, top_k)
 

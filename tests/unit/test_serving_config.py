@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from trainer.serving_config import FILE, ServingConfigError, labelled, read, with_label
+from trainer.publishing.serving_config import FILE, ServingConfigError, labelled, read, with_label
 
 
 def label(folder: Path, version: int, name: str) -> None:

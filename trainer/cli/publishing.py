@@ -10,11 +10,11 @@ import typer
 from trainer.cli.dumps import Dump, Tolerate
 from trainer.cli.progress import measuring
 from trainer.cli.training import RunFolder
-from trainer.submit import Answers, check_level
-from trainer.submit import submit as write_submission
+from trainer.submission.submit import Answers, check_level
+from trainer.submission.submit import submit as write_submission
 from worker.contract import settings as configuration
 
-#: as trainer.serving_config has them
+#: as trainer.publishing.serving_config has them
 Label = Literal["canary", "stable"]
 
 
@@ -42,8 +42,8 @@ def publish(
     --allow_version_labels_for_unavailable_models. It takes a label that moves only for a version it has loaded: label a
     version canary first, then stable, or add --force_allow_any_version_labels_for_unavailable_models.
     """
-    from trainer.publish import open_classifier, plan
-    from trainer.publish import publish as write
+    from trainer.publishing.publish import open_classifier, plan
+    from trainer.publishing.publish import publish as write
     from trainer.run import Run
 
     settings = configuration.load()
@@ -75,7 +75,7 @@ def label(
     See publish for how the server takes it. Going back is quick while the older version is still served under the
     other label; else the server loads it first.
     """
-    from trainer.serving_config import FILE, ServingConfigError, labelled
+    from trainer.publishing.serving_config import FILE, ServingConfigError, labelled
 
     folder = models / (name or configuration.load().model_name)
     if not (folder / str(version)).is_dir():
@@ -122,12 +122,12 @@ def _answers(run: Path | None, model: str | None, version: int | None) -> Iterat
     if run:
         opened = Run.open(run)
         check_level(opened.level, str(run))
-        from trainer.publish import open_classifier
-        from trainer.run_answers import RunAnswers
+        from trainer.publishing.publish import open_classifier
+        from trainer.submission.run_answers import RunAnswers
 
         yield RunAnswers(open_classifier(opened, 1), opened.classes[0])
         return
-    from trainer.stored_answers import StoredAnswers
+    from trainer.submission.stored_answers import StoredAnswers
     from worker.contract.database import Database
 
     settings = configuration.load()

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from trainer import backbones
+from trainer.backbones import build as backbones
 from trainer.config import Config, Phase
 
 

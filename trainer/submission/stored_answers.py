@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 
-from trainer.submit import SubmitError, check_level
+from trainer.submission.submit import SubmitError, check_level
 from worker.contract.database import Database
 from worker.contract.product import Product
 from worker.contract.tables import models, predictions

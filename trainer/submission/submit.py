@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from trainer.dump_pages import DumpPages
 from trainer.replacing import replacing
+from trainer.submission.dump_pages import DumpPages
 from worker.contract.dump import DumpError
 from worker.contract.errors import ShelverError
 from worker.contract.product import Product

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainer.deadline import within
-from trainer.english_names import EnglishNames
+from trainer.translation.english_names import EnglishNames
 from worker.contract.errors import ShelverError
 from worker.contract.taxonomy import Taxonomy
 

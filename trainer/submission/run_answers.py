@@ -12,7 +12,7 @@ from PIL import Image
 
 from trainer.evaluation.answers import Compiled, first_rows
 from trainer.graph import Classifier, decode
-from trainer.pixels import MOST_PIXELS
+from trainer.prediction.pixels import MOST_PIXELS
 from worker.contract.product import Product
 
 #: pictures through the network at a time

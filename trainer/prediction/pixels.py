@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trainer.picture_source import PictureSourceError
+from trainer.prediction.picture_source import PictureSourceError
 
 #: as in the worker: larger pictures are refused before they are decoded
 MOST_PIXELS = 25_000_000

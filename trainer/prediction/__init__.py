@@ -1,0 +1,1 @@
+"""The categories of any picture, for a person to look at."""

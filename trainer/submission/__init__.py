@@ -1,0 +1,1 @@
+"""Kaggle's file of answers, from a run or from stored predictions."""

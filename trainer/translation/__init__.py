@@ -1,0 +1,1 @@
+"""English names of the categories."""
