@@ -24,8 +24,9 @@ class Run:
     #: the config it was made with: its name, and every field
     config_name: str
     config: dict[str, Any]
-    #: the prepared data it was trained on, as an absolute path
+    #: the prepared data it was trained on, as an absolute path, and what their manifest calls their plan
     data: str
+    plan: str
     backbone: str
     seed: int
     #: category ids in the order of the model's logits

@@ -19,7 +19,8 @@ from tests.benchmarks.goals import report
 from trainer.config import Config, load, names
 from trainer.data import Data
 from trainer.index import build as index
-from trainer.prepare.prepare import outline, prepare
+from trainer.prepare.outline import outline
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe
 from trainer.training.devices import share_of
 from trainer.training.network import build, choose_trainable

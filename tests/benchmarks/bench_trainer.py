@@ -18,13 +18,14 @@ from tests.benchmarks import dumps
 from tests.benchmarks.goals import Goal, ratio, report
 from tests.benchmarks.memory import peak_bytes
 from trainer.index import build
-from trainer.prepare.prepare import outline, prepare
+from trainer.pictures import fault_of
+from trainer.prepare.outline import outline
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe
-from trainer.prepare.shards import fault_of
 
-ROUNDS = 5
+ROUNDS, PREPARE_ROUNDS = 5, 3
 #: pictures of one round of decoding
-DECODED = 40_000
+DECODED = 150_000
 SMALL, LARGE = 0.5e9, 2e9
 PAGE = Path(__file__).parents[2] / "docs" / "trainer-bench.json"
 
@@ -34,7 +35,8 @@ build(Path(sys.argv[1]), fresh=True)
 """
 PREPARE = """
 import sys; from pathlib import Path; from trainer.index import build
-from trainer.prepare.prepare import outline, prepare; from trainer.prepare.selection import Recipe
+from trainer.prepare.outline import outline; from trainer.prepare.prepare import prepare
+from trainer.prepare.selection import Recipe
 dump, categories, output = map(Path, sys.argv[1:])
 prepare(outline(build(dump), categories, Recipe()), output)
 """
@@ -74,7 +76,7 @@ def prepare_over_checking(dump: Path, categories: Path, folder: Path) -> tuple[f
     pictures = [each for product in products for each in product.pictures if each]
     parts = [pictures[start : start + 2000] for start in range(0, len(pictures), 2000)]
     checks, whole = [], []
-    for number in range(3):
+    for number in range(PREPARE_ROUNDS):
         with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:  # forked: the pictures are there
             checks.append(seconds(lambda: list(pool.imap(check, parts))))
         output = folder / f"prepared-{number}"
@@ -103,7 +105,7 @@ def feed_over_decoding(folder: Path) -> tuple[float, dict[str, float]]:
         return count / (time.perf_counter() - start)
 
     bare, fed = [], []
-    for _ in range(ROUNDS):
+    for _ in range(PREPARE_ROUNDS):
         in_memory = tf.data.Dataset.from_tensor_slices(tf.constant(encoded)).map(lambda picture: (picture,))
         bare.append(drain(feed.decoded(in_memory, 180)))
         fed.append(drain(feed.training(data, 180, 1, 0)))
@@ -130,7 +132,7 @@ def main() -> None:
         print("index against cat", flush=True)
         index_ratio, index_rates = index_over_cat(large[0])
         print("prepare against decoding", flush=True)
-        prepare_ratio, prepare_rates = prepare_over_checking(*small, folder)
+        prepare_ratio, prepare_rates = prepare_over_checking(*large, folder)
         print("memory", flush=True)
         peaks = list(memory(folder, small, large))
         print("the feed against decoding", flush=True)

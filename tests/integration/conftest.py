@@ -41,6 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         config_name="tiny",
         config={},
         data="none",
+        plan="none",
         backbone="tiny, for tests",
         seed=1,
         classes=[category.id for category in Taxonomy.from_csv(folder / CATEGORIES).level(3)],

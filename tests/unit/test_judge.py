@@ -25,7 +25,8 @@ from trainer.evaluation.scores import categories, confusions, macro_f1
 from trainer.feed import Batch
 from trainer.graph import Classifier
 from trainer.index import build
-from trainer.prepare.prepare import outline, prepare
+from trainer.prepare.outline import outline
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe
 from trainer.run import CATEGORIES, MODEL, Run
 from worker.contract.taxonomy import Taxonomy, path_id
@@ -289,6 +290,7 @@ def run(data: Data, tmp_path: Path) -> Run:
         config_name="[red]tiny</title><script>",
         config={},
         data=str(data.folder),
+        plan=data.manifest["plan"],
         backbone="none",
         seed=1,
         classes=data.classes,
@@ -385,10 +387,10 @@ def test_data_that_are_gone_are_told(data: Data, run: Run, tmp_path: Path) -> No
     assert open_data(run, data.folder).classes == run.classes
 
 
-def test_data_of_other_classes_are_told(run: Run) -> None:
-    """Labels would mean other categories: refused before anything is read."""
-    run.classes = run.classes[:-1]
-    with pytest.raises(EvaluationError, match=r"has 5 classes, not the 4 of .*--data"):
+def test_data_prepared_otherwise_are_told(run: Run) -> None:
+    """Products that it was trained on would be scored: refused before anything is read."""
+    run.plan = "another"
+    with pytest.raises(EvaluationError, match=r"was prepared otherwise than what .*--data"):
         open_data(run)
 
 

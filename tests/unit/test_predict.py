@@ -36,7 +36,7 @@ def make(folder: Path, level: int = 3) -> Run:
     picture = keras.Input((SIDE, SIDE, 3))
     small = layers.Rescaling(1 / 64, offset=-2)(layers.AveragePooling2D(20)(picture))
     keras.Model(picture, layers.Dense(len(classes))(layers.Flatten()(small))).save(folder / MODEL)
-    run = Run(folder, "tiny", {}, "none", "tiny", 1, classes, SIDE, {})
+    run = Run(folder, "tiny", {}, "none", "", "tiny", 1, classes, SIDE, {})
     run.temperature = 1.5
     run.write()
     return run

@@ -16,10 +16,11 @@ from tests.pictures import encode, huge_png, jpeg, listing
 from trainer import feed
 from trainer.data import Data, DataError
 from trainer.index import build
-from trainer.prepare import prepare as preparing
-from trainer.prepare.prepare import outline, prepare
+from trainer.pictures import fault_of
+from trainer.prepare import outline as outlining
+from trainer.prepare.outline import outline
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe, SelectionError
-from trainer.prepare.shards import fault_of
 
 TREE = """category_id,category_level1,category_level2,category_level3
 10,A,B,C
@@ -38,7 +39,7 @@ def categories(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "SHARD_BYTES", 50_000)
+    monkeypatch.setattr(outlining, "SHARD_BYTES", 50_000)
 
 
 def write(folder: Path, documents: list[dict[str, Any]]) -> Path:
@@ -127,15 +128,17 @@ UNLIMITED = """
 import resource, sys
 from pathlib import Path
 from trainer.index import build
-from trainer.prepare import prepare as preparing
+from trainer.prepare import outline as outlining
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe
+from trainer.prepare.shards import ShardError
 dump, categories, output = map(Path, sys.argv[1:])
 index = build(dump, processes=1)
-preparing.SHARD_BYTES = 50_000
-outlined = preparing.outline(index, categories, Recipe(validation=0.2, test=0.2))
+outlining.SHARD_BYTES = 50_000
+outlined = outlining.outline(index, categories, Recipe(validation=0.2, test=0.2))
 try:
-    preparing.prepare(outlined, output, processes=1)
-except preparing.ShardError as error:
+    prepare(outlined, output, processes=1)
+except ShardError as error:
     print(error)
 """
 
@@ -153,7 +156,7 @@ def test_a_killed_preparation_goes_on(tmp_path: Path, categories: Path) -> None:
     kept = {each: each.stat().st_mtime_ns for each in draft.glob("*.done")}
     (draft / f"{next(iter(kept)).stem}.part").write_bytes(b"half")
     outlined = outline(build(dump), categories, RECIPE)
-    plans = list(preparing._plans(outlined, draft))
+    plans = list(outlining.plans(outlined, draft))
     assert 2 <= len(kept) < len(plans)
     shards = {each.with_suffix(".tfrecord").name: at for each, at in kept.items()}
     prepare(outlined, tmp_path / "data")

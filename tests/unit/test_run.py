@@ -14,11 +14,9 @@ TREE = """category_id,category_level1,category_level2,category_level3
 
 
 def make(folder: Path) -> Run:
-    categories = folder / "names.csv"
-    categories.write_text(TREE)
-    run = Run(folder, "train.bson", "tiny", 1, [10, 11], 180, [5, 2**62], {"products": 9}, {"level3": 0.5})
-    run.keep_categories(categories)
-    return run
+    (folder / CATEGORIES).write_text(TREE)
+    config = {"batch": 8, "phases": [{"epochs": 1}]}
+    return Run(folder, "tiny", config, "data", "plan", "none", 1, [10, 11], 180, {"products": 9}, 1.5, {"3": None})
 
 
 def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -28,13 +26,12 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert Run.open(tmp_path) == run
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     assert Run.open(moved).folder == moved
-    assert Run.open(moved).held_out == [5, 2**62]
+    assert Run.open(moved).config == run.config
 
 
 def test_a_run_keeps_its_tree(tmp_path: Path) -> None:
-    """The categories are those of the fit, whatever became of the file they came from."""
+    """The categories are those of the fit."""
     run = make(tmp_path)
-    (tmp_path / "names.csv").unlink()
     assert [each.name for each in run.taxonomy.level(3)] == ["C", "D"]
     assert run.level == 3
 
@@ -45,7 +42,7 @@ def test_writing_leaves_no_draft(tmp_path: Path) -> None:
     run.write()
     run.metrics = {"level3": 0.75}
     run.write()
-    assert {each.name for each in tmp_path.iterdir()} == {FACTS, CATEGORIES, "names.csv"}
+    assert {each.name for each in tmp_path.iterdir()} == {FACTS, CATEGORIES}
     assert Run.open(tmp_path).metrics == {"level3": 0.75}
 
 

@@ -23,7 +23,8 @@ from trainer.backbones.weights import WeightsError
 from trainer.config import Augmentation, Config, Named, Phase
 from trainer.data import Data
 from trainer.index import build as index
-from trainer.prepare.prepare import outline, prepare
+from trainer.prepare.outline import outline
+from trainer.prepare.prepare import prepare
 from trainer.prepare.selection import Recipe
 from trainer.run import MODEL, Run, RunError
 from trainer.training import fit as fitting

@@ -67,7 +67,7 @@ def prepare(
     """
     from trainer.config import load
     from trainer.index import build
-    from trainer.prepare.prepare import outline
+    from trainer.prepare.outline import outline
     from trainer.prepare.prepare import prepare as write
     from trainer.prepare.selection import recipe_of
     from trainer.prepare.verdicts import read_verdicts

@@ -13,7 +13,7 @@ from trainer.evaluation import report
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.judge import Judgement, Side, Track, judge
 from trainer.evaluation.pictures import thumbnails
-from trainer.evaluation.scores import path_of, write_categories
+from trainer.evaluation.scores import write_categories
 from trainer.feed import product_batches
 from trainer.graph import Classifier
 from trainer.run import Run
@@ -28,7 +28,7 @@ SHOWN = 6
 def open_data(run: Run, folder: Path | None = None) -> Data:
     """Return the data that a run was trained on, from `folder` if they have moved.
 
-    Raises EvaluationError when they are gone, of other classes or without test products; DataError when damaged.
+    Raises EvaluationError when they are gone, prepared otherwise or without test products; DataError when damaged.
     """
     folder = folder or Path(run.data)
     if not folder.is_dir():
@@ -36,10 +36,9 @@ def open_data(run: Run, folder: Path | None = None) -> Data:
             f"{folder}, the data of {run.folder}, is gone: say where it is now with --data, or prepare it again"
         )
     data = Data.open(folder)
-    if data.classes != run.classes:
+    if data.manifest["plan"] != run.plan:  # products that it was trained on would be scored
         raise EvaluationError(
-            f"{folder} has {len(data.classes):,} classes, not the {len(run.classes):,} of {run.folder} in their order: "
-            "name the data that the run was trained on with --data"
+            f"{folder} was prepared otherwise than what {run.folder} was trained on: name that with --data"
         )
     if not data.splits["test"].products:
         raise EvaluationError(f"{folder} has no product to be scored on: prepare with --test above 0 and fit anew")
@@ -93,7 +92,7 @@ def _facts(run: Run, judgement: Judgement) -> dict[str, Any]:
     taxonomy = run.taxonomy
 
     def name(place: int) -> dict[str, Any]:
-        return {"category_id": run.classes[place], "path": path_of(run.classes[place], taxonomy)}
+        return {"category_id": run.classes[place], "path": taxonomy.path(run.classes[place])}
 
     return {
         "config": run.config_name,

@@ -9,7 +9,6 @@ from trainer.evaluation import plots
 from trainer.evaluation.calibration import BINS
 from trainer.evaluation.coverage import FEWEST_PRODUCTS
 from trainer.evaluation.judge import Judgement
-from trainer.evaluation.scores import path_of
 from trainer.run import Run
 
 #: categories in the report's table; the CSV has them all
@@ -36,7 +35,7 @@ def render(
         lstrip_blocks=True,
     )
     taxonomy = run.taxonomy
-    paths = [path_of(each, taxonomy) for each in run.classes]
+    paths = [taxonomy.path(each) for each in run.classes]
     environment.filters |= {"share": _share, "path": paths.__getitem__}
     worst = sorted(judgement.categories, key=lambda each: (each.right - each.products, each.place))
     metrics = judgement.metrics()

@@ -111,15 +111,9 @@ def write_categories(path: Path, scores: Sequence[CategoryScore], classes: Seque
         writer.writeheader()
         for each in scores:
             row = {name: getattr(each, name) for name in COLUMNS if hasattr(each, name)}
-            row |= {"category_id": classes[each.place], "path": path_of(classes[each.place], taxonomy)}
+            row |= {"category_id": classes[each.place], "path": taxonomy.path(classes[each.place])}
             if each.confused:
                 other = classes[each.confused[0]]
-                row |= {"confused_with_id": other, "confused_with": path_of(other, taxonomy)}
+                row |= {"confused_with_id": other, "confused_with": taxonomy.path(other)}
                 row["products_confused"] = each.confused[1]
             writer.writerow(row)
-
-
-def path_of(identity: int, taxonomy: Taxonomy) -> str:
-    """Return the names from level 1 down to the category, as A > B > C."""
-    level = taxonomy.by_id[identity].level
-    return " > ".join(taxonomy.by_id[taxonomy.ancestor(identity, each)].name for each in range(1, level + 1))

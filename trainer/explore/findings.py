@@ -96,5 +96,4 @@ def path_of(taxonomy: Taxonomy, identity: int) -> str:
     """Return a category's names from level 1 down; one that the tree lacks is told by its id."""
     if identity not in taxonomy.by_id:
         return f"category {identity}, not in the CSV"
-    levels = range(1, taxonomy.by_id[identity].level + 1)
-    return " > ".join(taxonomy.by_id[taxonomy.ancestor(identity, level)].name for level in levels)
+    return taxonomy.path(identity)

@@ -12,14 +12,12 @@ from PIL import Image
 from trainer.explore.counts import Counts, Labels
 from trainer.explore.repeated import Place
 from trainer.index import Index
+from trainer.pictures import PictureFault, opened
 
 #: pixels of a tile's side and of the gap around it
 TILE, GAP = 120, 4
 COLUMNS = 8
 MOST_TILES = 24
-#: as in `prepare`: a picture that claims more is not decoded
-MAX_PIXELS = 25_000_000
-KINDS = ("JPEG", "PNG")
 GREY, WHITE = (176, 182, 187), (255, 255, 255)
 
 
@@ -76,13 +74,11 @@ def example(index: Index, place: Place) -> str:
 def decode(picture: bytes) -> Image.Image | None:
     """Return a picture in the middle of a white tile of TILE x TILE; None for what is no sound JPEG or PNG."""
     try:
-        # Warnings are about oddities of the file that do no harm, or about a size that is checked here.
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(picture), formats=KINDS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return None
+        # Warnings are about oddities of the file that do no harm.
+        with warnings.catch_warnings(action="ignore"), opened(picture) as image:
             image.load()
             small = _eight_bits(image).convert("RGBA")
-    except Exception:  # noqa: BLE001 - Pillow's parsers raise whatever a hostile file makes them trip over
+    except PictureFault:
         return None
     small.thumbnail((TILE, TILE))
     tile = Image.new("RGB", (TILE, TILE), WHITE)

@@ -8,10 +8,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from trainer.pictures import MOST_PIXELS
 from trainer.prediction.picture_source import PictureSourceError
 
-#: as in the worker: larger pictures are refused before they are decoded
-MOST_PIXELS = 25_000_000
 #: what Pillow hands to another program (Ghostscript): too much to run for a picture from anywhere
 LEFT_OUT = {"EPS"}
 

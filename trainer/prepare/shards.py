@@ -2,24 +2,19 @@
 
 import errno
 import hashlib
-import io
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from trainer.index import DumpIndexError, Index, read_product
+from trainer.pictures import fault_of
 from trainer.prepare import tfrecord
 from worker.contract.errors import ShelverError
 
 DONE = ".done"
-#: as in the worker: larger pictures are left out, in pixels
-MAX_PIXELS = 25_000_000
-Image.MAX_IMAGE_PIXELS = None  # ours is checked before decoding; Pillow's only warns at first
 
 
 class ShardError(ShelverError):
@@ -44,6 +39,17 @@ class Plan:
         """What was written, kept beside a shard that is whole."""
         return self.path.with_suffix(DONE)
 
+    def is_done(self) -> bool:
+        """Whether the shard is there and whole; after a power cut it may not be."""
+        try:
+            return self.path.stat().st_size == self.written().bytes
+        except (OSError, ValueError, TypeError):
+            return False
+
+    def written(self) -> "Written":
+        """Return what became of a shard that is written."""
+        return Written(**json.loads(self.done.read_text()))
+
 
 @dataclass
 class Written:
@@ -61,14 +67,19 @@ class Written:
     #: BLAKE2b-128 of the file
     digest: str = ""
 
+    @property
+    def looked_at(self) -> int:
+        """Pictures, sound or not."""
+        return self.pictures + len(self.undecodable)
 
-def write(plan: Plan) -> Written:
-    """Write the shard, whole or not at all, unless it is there already.
+
+def write(plan: Plan) -> int:
+    """Write the shard, whole or not at all, unless it is there already; return the pictures that were looked at.
 
     Raises ShardError when there is no room, DumpIndexError when the dump has changed.
     """
-    if plan.done.exists():
-        return Written(**json.loads(plan.done.read_text()))
+    if plan.is_done():
+        return plan.written().looked_at
     partial = plan.path.with_suffix(".part")
     try:
         written = _write(plan, partial)
@@ -83,7 +94,7 @@ def write(plan: Plan) -> Written:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    return written
+    return written.looked_at
 
 
 def _write(plan: Plan, path: Path) -> Written:
@@ -94,8 +105,6 @@ def _write(plan: Plan, path: Path) -> Written:
             data = _record(dump.fileno(), row, label, plan.first_only, written)
             digest.update(data)
             file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
         written.bytes = file.tell()
     written.digest = digest.hexdigest()
     return written
@@ -124,15 +133,3 @@ def _record(descriptor: int, row: np.void, label: int, first_only: bool, written
     written.pictures += len(sound)
     written.counts[str(label)] = written.counts.get(str(label), 0) + 1
     return tfrecord.record(tfrecord.example({"class": label, "pictures": sound, "product": product.id}))
-
-
-def fault_of(picture: bytes) -> str | None:
-    """Say why a picture cannot be trained on; None for a JPEG or PNG that decodes."""
-    try:
-        with Image.open(io.BytesIO(picture), formats=["JPEG", "PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return f"claims {image.width:,} x {image.height:,} pixels"
-            image.load()
-    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever a hostile file makes them trip over
-        return f"does not decode ({type(error).__name__})"
-    return None

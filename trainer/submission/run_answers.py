@@ -1,6 +1,5 @@
 """The categories of products as a run's network sees their pictures."""
 
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,16 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from trainer.evaluation.answers import Compiled, first_rows
 from trainer.graph import Classifier, decode
-from trainer.prediction.pixels import MOST_PIXELS
+from trainer.pictures import PictureFault, opened
 from worker.contract.product import Product
 
 #: pictures through the network at a time
 BATCH = 64
-Image.MAX_IMAGE_PIXELS = None  # ours is checked before decoding; Pillow's only warns at first
 
 
 class RunAnswers:
@@ -85,7 +82,7 @@ class RunAnswers:
 def _has_sound_header(picture: bytes) -> bool:
     """Say whether it is a JPEG or PNG of no more pixels than the worker takes; TensorFlow would make room for any."""
     try:
-        with Image.open(io.BytesIO(picture), formats=["JPEG", "PNG"]) as image:
-            return image.width * image.height <= MOST_PIXELS
-    except Exception:  # noqa: BLE001  (Pillow's parsers raise whatever a hostile file makes them trip over)
+        with opened(picture):
+            return True
+    except PictureFault:
         return False

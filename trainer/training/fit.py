@@ -125,6 +125,7 @@ def _describe(named: Named, data: Data, folder: Path, network: Network) -> Run:
         config_name=named.name,
         config=config.model_dump(mode="json"),
         data=str(data.folder.resolve()),
+        plan=data.manifest["plan"],
         backbone=config.backbone,
         seed=config.seed,
         classes=data.classes,

@@ -89,6 +89,11 @@ class Taxonomy:
             node = self.by_id[node.parent_id]
         return node.id
 
+    def path(self, identity: int) -> str:
+        """Return the names from level 1 down to the category, as A > B > C; KeyError for an unknown id."""
+        levels = range(1, self.by_id[identity].level + 1)
+        return " > ".join(self.by_id[self.ancestor(identity, level)].name for level in levels)
+
     @cached_property
     def by_id(self) -> dict[int, Category]:
         """Return every category by its id."""
