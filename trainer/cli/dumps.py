@@ -76,7 +76,7 @@ def prepare(
         "level": level, "sample": sample, "minimum": minimum, "cap": cap, "pictures": pictures,
         "validation": validation, "test": test, "seed": seed, "without": without or None,
     }  # fmt: skip
-    recipe = recipe_of(load(config).data if config else None, options)
+    recipe = recipe_of(load(config).config.data if config else None, options)
     with measuring() as track:
         index = build(dump, track("indexing", dump.stat().st_size))
     outlined = outline(index, categories, recipe, read_verdicts(verdicts) if verdicts else {})
