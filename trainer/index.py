@@ -115,7 +115,8 @@ def folder_of(dump: Path) -> Path:
     """Return where the index of a dump is kept: DUMP.index, or in the user's cache when that cannot be written."""
     dump = dump.resolve()
     beside = dump.with_name(f"{dump.name}.index")
-    if beside.exists() or os.access(dump.parent, os.W_OK):
+    writable = os.access(dump.parent, os.W_OK) and dump.parent.stat().st_mode & 0o222  # root may, and should not
+    if beside.exists() or writable:
         return beside
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shelver"
     return cache / f"{dump.name}-{hashlib.sha256(os.fsencode(dump)).hexdigest()[:16]}.index"

@@ -121,7 +121,12 @@ def test_a_folder_that_cannot_be_written_gets_its_index_in_the_cache(
 ) -> None:
     """Data sets are often mounted read-only."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    dump = dump.rename(shared / "train.bson")
+    shared.chmod(0o555)  # which the tests, as root, could write to all the same
     made = build(dump)
+    shared.chmod(0o755)
     assert made.folder.parent == tmp_path / "cache" / "shelver"
+    assert [each.name for each in shared.iterdir()] == ["train.bson"]
     assert len(made.products) == 300
