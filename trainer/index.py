@@ -8,6 +8,7 @@ there. The result is that of one sequential reading.
 import hashlib
 import json
 import logging
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -75,6 +76,12 @@ class Index:
         with self.dump.open("rb") as file:
             for row in rows:
                 yield read_product(file.fileno(), self.products[row])
+
+    def release(self) -> None:
+        """Give the mapped pages back; what is read again comes from the system's cache."""
+        for array in (self.products, self.pictures):
+            if isinstance(array, np.memmap):
+                array._mmap.madvise(mmap.MADV_DONTNEED)
 
     @cached_property
     def _sorted_ids(self) -> tuple[np.ndarray, np.ndarray | None]:

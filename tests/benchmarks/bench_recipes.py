@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("dump", "categories", "listings", "labels"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=4, help="of a fit on this machine, at most")
+    parser.add_argument("--minutes", type=float, default=3, help="of a fit on this machine, at most")
     given = parser.parse_args()
     taxonomy = Taxonomy.from_csv(given.categories)
     truths = read_labels(given.labels, taxonomy)

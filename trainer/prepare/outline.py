@@ -14,6 +14,8 @@ from worker.contract.taxonomy import Taxonomy
 
 #: of the dump's documents in one shard
 SHARD_BYTES = 2**25
+#: products whose pictures are gathered at a time
+AT_A_TIME = 2**16
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,25 @@ def outline(index: Index, categories: Path, recipe: Recipe, verdicts: Mapping[in
     owners, pictures = _used_pictures(index, selection.rows, recipe.pictures == "first")
     groups = groups_of(owners, pictures, len(selection.rows))
     sides = split(groups, selection.labels, recipe.validation, recipe.test, recipe.seed)
+    index.release()
     return Outline(selection, sides, recipe, index, taxonomy, categories)
 
 
 def _used_pictures(index: Index, rows: np.ndarray, first_only: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return int64[P] owners (places among the rows) and uint64[P] hashes of the pictures that are used."""
-    counts = index.products["pictures"][rows].astype(np.int64)
+    """Return int32[P] owners (places among the rows) and uint64[P] hashes of the pictures that are used."""
     firsts = index.products["first"][rows]
     if first_only:
-        return np.arange(len(rows)), index.pictures[firsts]
-    owners = np.repeat(np.arange(len(rows)), counts)
-    within = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return owners, index.pictures[firsts[owners] + within]
+        return np.arange(len(rows), dtype=np.int32), index.pictures[firsts]
+    counts = index.products["pictures"][rows]
+    owners = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+    starts = np.append(0, np.cumsum(counts, dtype=np.int64))
+    pictures = np.empty(len(owners), np.uint64)
+    for start in range(0, len(rows), AT_A_TIME):  # the places of all at once would be several times the hashes
+        stop = min(start + AT_A_TIME, len(rows))
+        within = np.arange(starts[start], starts[stop]) - np.repeat(starts[start:stop], counts[start:stop])
+        places = np.repeat(firsts[start:stop], counts[start:stop]) + within
+        pictures[starts[start] : starts[stop]] = index.pictures[places]
+    return owners, pictures
 
 
 def plans(outlined: Outline, folder: Path) -> Iterator[Plan]:

@@ -52,7 +52,7 @@ def recipe_of(base: Recipe | None, options: Mapping[str, object]) -> Recipe:
 class Selection:
     """The chosen products, in order of the dump."""
 
-    #: int64[N]: rows of the index
+    #: int32[N]: rows of the index
     rows: np.ndarray
     #: int32[N]: place of each one's category among the classes
     labels: np.ndarray
@@ -99,7 +99,7 @@ def select(index: Index, taxonomy: Taxonomy, recipe: Recipe, verdicts: Mapping[i
             f"{index.dump} has training products of {len(classes)} categories, and at least 2 are needed: lower "
             "--minimum, or give a training dump"
         )
-    return Selection(rows, places.astype(np.int32), classes.tolist(), left_out, corrected)
+    return Selection(rows.astype(np.int32), places.astype(np.int32), classes.tolist(), left_out, corrected)
 
 
 def _correct(categories: np.ndarray, index: Index, verdicts: Mapping[int, int]) -> int:

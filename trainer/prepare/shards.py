@@ -27,7 +27,7 @@ class Plan:
 
     path: Path
     dump: Path
-    #: int64[N], rows of the dump's index in the order of the shard
+    #: int32[N], rows of the dump's index in the order of the shard
     rows: np.ndarray
     #: int32[N], the class of each
     labels: np.ndarray
@@ -98,7 +98,9 @@ def write(plan: Plan) -> int:
 
 
 def _write(plan: Plan, path: Path) -> Written:
-    products = _index(plan.dump).products[plan.rows]
+    index = _index(plan.dump)
+    products = index.products[plan.rows]
+    index.release()
     written, digest = Written(), hashlib.blake2b(digest_size=16)
     with plan.dump.open("rb") as dump, path.open("wb") as file:
         for row, label in zip(products, plan.labels.tolist(), strict=True):

@@ -13,12 +13,19 @@ TRAIN, VALIDATION, TEST = range(3)
 
 
 def groups_of(owners: np.ndarray, pictures: np.ndarray, products: int) -> np.ndarray:
-    """Return the group of each product, int32[products], from the pictures (uint64[P] hashes) and their owners."""
-    distinct, place = np.unique(pictures, return_inverse=True)
-    if len(distinct) == len(pictures):
+    """Return the group of each product, int32[products], from the pictures (uint64[P] hashes) and owners."""
+    ordered = np.sort(pictures)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    if not len(repeated):
         return np.arange(products, dtype=np.int32)
-    nodes = products + len(distinct)
-    edges = coo_array((np.ones(len(owners), np.bool_), (owners, products + place)), shape=(nodes, nodes))
+    # Only pictures that are there more than once join anything.
+    place = np.minimum(np.searchsorted(repeated, pictures), len(repeated) - 1).astype(np.int32)
+    joining = np.flatnonzero(repeated[place] == pictures)
+    nodes = products + len(repeated)
+    edges = coo_array(
+        (np.ones(len(joining), np.bool_), (owners[joining], products + place[joining])), shape=(nodes, nodes)
+    )
     _, component = connected_components(edges, directed=False)
     return np.unique(component[:products], return_inverse=True)[1].astype(np.int32)
 
