@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -199,6 +200,21 @@ def test_mixed_precision_answers_in_32_bits(precision: str, data: Data, tmp_path
     assert all(each.dtype == "float32" for each in network.weights)
 
 
+def test_a_full_disk_keeps_what_can_be_gone_on_with(data: Data, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One sentence with the remedy; no half checkpoint; with room the run ends as if nothing had been."""
+    made = config(Phase(epochs=3, learning_rate=1e-3))
+    reporter = Silent()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    reporter.epoch = lambda record: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
+    with pytest.raises(RunError, match="cannot be written .*: free some room and run the same command again"):
+        fit(Named("tiny", "", made), data, tmp_path / "run", tf.distribute.get_strategy(), reporter)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "run").glob("*.part"))
+    run = train(made, data, tmp_path / "run")
+    assert [each["epoch"] for each in history(run.folder)] == [0, 1, 2]
+
+
 def test_another_run_is_not_gone_on_with(data: Data, tmp_path: Path) -> None:
     """Not with another config, nor over a finished one, nor over something else."""
     first = config(Phase(epochs=1, learning_rate=1e-3))
@@ -297,9 +313,14 @@ CONFIG = Config(
 """
 
 
-def start(tmp_path: Path, data: Data, run: str, *options: str, **environment: str) -> "subprocess.Popen[str]":
+SAME_PICTURES = ("--set", "dropout=0", "--set", "augmentation.flip=false", "--set", "augmentation.rotation_degrees=0")
+
+
+def start(
+    tmp_path: Path, data: Data, run: str, *options: str, code: str = COMMAND, **environment: str
+) -> "subprocess.Popen[str]":
     (tmp_path / "tiny.py").write_text(TINY)
-    command = [sys.executable, "-c", COMMAND, "fit", tmp_path / "tiny.py", data.folder, "--run", tmp_path / run]
+    command = [sys.executable, "-c", code, "fit", tmp_path / "tiny.py", data.folder, "--run", tmp_path / run]
     return subprocess.Popen(
         [*map(str, command), *options],
         env={**os.environ, **environment},
@@ -341,6 +362,30 @@ def test_a_killed_run_ends_as_an_undisturbed_one(data: Data, tmp_path: Path) -> 
         assert np.array_equal(one, other)
 
 
+TWO_DEVICES = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+mirrored = tf.distribute.MirroredStrategy
+tf.distribute.MirroredStrategy = lambda: mirrored(["CPU:0", "CPU:1"])
+import trainer.cli
+trainer.cli.main()
+"""
+
+
+def test_two_devices_of_a_machine_train_as_one(data: Data, tmp_path: Path) -> None:
+    """--devices all: each device takes half of a batch, and their gradients are summed."""
+    alike = ("--set", "phases.0.cached=false", *SAME_PICTURES)
+    both = [
+        start(tmp_path, data, "two", "--devices", "all", *alike, code=TWO_DEVICES),
+        start(tmp_path, data, "one", *alike),
+    ]
+    said = [each.communicate(timeout=200)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    for two, one in zip(history(tmp_path / "two")[:2], history(tmp_path / "one")[:2], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=0.1)
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
@@ -361,7 +406,7 @@ def test_two_processes_train_as_one(data: Data, tmp_path: Path) -> None:
             "cluster",
             "--devices",
             "cluster",
-            *("--set", "dropout=0", "--set", "augmentation.flip=false", "--set", "augmentation.rotation_degrees=0"),
+            *SAME_PICTURES,
             TF_CONFIG=json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": place}}),
         )
         for place in range(2)

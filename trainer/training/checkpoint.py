@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
+from trainer.replacing import replacing
 from worker.contract.errors import ShelverError
 
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
@@ -51,10 +52,8 @@ def save(path: Path, progress: Progress, *groups: list[keras.Variable]) -> None:
         for group, variables in enumerate(groups)
         for place, variable in enumerate(variables)
     }
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, progress=np.array(json.dumps(asdict(progress))), **arrays)
-    partial.replace(path)
 
 
 def read_progress(path: Path) -> Progress | None:

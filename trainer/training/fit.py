@@ -32,8 +32,19 @@ SPLITS = ("train", "validation")
 def fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strategy, reporter: Reporter) -> Run:
     """Train and write a run; a run that was killed goes on to the same history.
 
-    Raises RunError when the folder holds another run or a finished one; WeightsError, CheckpointError.
+    Raises RunError when the folder holds another run or a finished one, or there is no room; WeightsError,
+    CheckpointError.
     """
+    try:
+        return _fit(named, data, folder, strategy, reporter)
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written ({error.strerror}): free some room and run the same command again, which goes "
+            "on from the last checkpoint"
+        ) from error
+
+
+def _fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strategy, reporter: Reporter) -> Run:
     config, share = named.config, share_of(strategy)
     is_chief = share.index == 0
     _begin(folder, named, data, is_chief)
