@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.prepare.selection import Recipe
 from worker.contract.errors import ShelverError
@@ -50,6 +50,14 @@ class Phase(_Model):
     )
     schedule: Literal["cosine", "constant"] = "cosine"
 
+    @model_validator(mode="after")
+    def _means_what_it_says(self) -> Self:
+        if self.cached and self.train != "head":
+            raise ValueError('cached is for train="head": what is trained changes the features')
+        if self.warm_up_epochs and self.schedule == "constant":
+            raise ValueError("warm_up_epochs is for the cosine schedule")
+        return self
+
 
 class Config(_Model):
     """Everything about an experiment but where its data and its run are."""
@@ -76,7 +84,7 @@ class Config(_Model):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     phases: tuple[Phase, ...] = Field(min_length=1)
     patience: int | None = Field(None, ge=1, description="epochs without a better validation score before a phase ends")
-    seed: int = Field(1, ge=0, description="decides weights, order, augmentation and dropout")
+    seed: int = Field(1, ge=0, lt=2**31, description="decides weights, order, augmentation and dropout")
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,8 @@ def _told(error: ValidationError) -> Iterator[str]:
             yield f"{place} is no field" + (f": did you mean {near[0]}?" if near else "")
         elif problem["type"] == "missing":
             yield f"{place} is missing"
+        elif problem["type"] == "value_error":
+            yield (f"{place}: " if place else "") + problem["msg"].removeprefix("Value error, ")
         else:
             yield f"{place} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

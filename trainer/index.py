@@ -14,6 +14,8 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -142,6 +144,8 @@ def build(
         return there
     folder = folder_of(dump)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    for left in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
         _write(dump, draft, advance, processes or os.cpu_count() or 1)
@@ -193,8 +197,13 @@ def _stretches(dump: Path, processes: int) -> Iterator[Iterator[Stretch]]:
     size = dump.stat().st_size
     bounds = [(start, min(start + STRETCH_BYTES, size)) for start in range(0, size, STRETCH_BYTES)]
     # Forked: a process is ready in milliseconds. Nothing that runs before it (TensorFlow, gRPC) has threads to lose.
-    with multiprocessing.get_context("fork").Pool(min(processes, len(bounds)) or 1) as pool:
-        yield _chained(dump, bounds, pool.imap(partial(_scan, dump), bounds))
+    with ProcessPoolExecutor(min(processes, len(bounds)) or 1, multiprocessing.get_context("fork")) as pool:
+        try:
+            yield _chained(dump, bounds, pool.map(partial(_scan, dump), bounds))
+        except BrokenProcessPool as error:
+            raise DumpIndexError(f"a process that read {dump} was killed: run the same command again") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _scan(dump: Path, bounds: tuple[int, int]) -> Stretch:

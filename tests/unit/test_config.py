@@ -53,6 +53,7 @@ def test_a_file_of_your_own(tmp_path: Path) -> None:
         (SOUND.format(", optimiser='adamax'"), "optimiser is 'adamax'"),
         (SOUND.format("").replace("epochs=1, ", ""), "epochs is missing"),
         (SOUND.format("").replace("epochs", "epoch"), "epoch is no field: did you mean epochs"),
+        (SOUND.format("").replace("epochs=1", "epochs=1, cached=True"), "cached is for train"),
         (SOUND.format("").replace("CONFIG", "CONFG"), "sets no CONFIG"),
         ("CONFIG = 5", "CONFIG is a int, not a trainer.config.Config"),
         ("CONFIG = (", "is no config"),

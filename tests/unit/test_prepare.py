@@ -111,6 +111,19 @@ def test_undecodable_pictures_are_listed_and_left_out(tmp_path: Path, categories
     assert sum(split.products for split in data.splits.values()) == 59
 
 
+def test_a_shard_without_a_picture_that_decodes(tmp_path: Path, categories: Path) -> None:
+    """A side whose every picture is damaged is empty, and no error."""
+    documents = many()
+    index = build(write(tmp_path, documents))
+    outlined = outline(index, categories, RECIPE)
+    tested = set(index.products["id"][outlined.selection.rows[outlined.sides == 2]].tolist())
+    for each in tested:
+        picture = documents[each]["imgs"][0]["picture"]
+        documents[each]["imgs"] = [{"picture": picture[:200] + bytes([each])}]
+    data = prepare(outline(build(write(tmp_path, documents)), categories, RECIPE), tmp_path / "data")
+    assert data.manifest["undecodable_pictures"] == len(tested)
+
+
 def test_a_class_without_a_picture_to_train_on_is_told(tmp_path: Path, categories: Path) -> None:
     """By name, with the remedy, which works; nothing is left behind."""
     documents = many()

@@ -116,6 +116,8 @@ def test_wrong_options_are_told_by_name() -> None:
     """All at once, with what was given."""
     with pytest.raises(SelectionError, match=r"--level 4.*--sample 0"):
         recipe_of(None, {"level": 4, "sample": 0, "cap": None})
+    with pytest.raises(SelectionError, match="leave nothing to train on"):
+        recipe_of(None, {"validation": 0.6, "test": 0.4})
     assert recipe_of(Recipe(level=2, cap=9), {"cap": 5, "level": None}) == Recipe(level=2, cap=5)
 
 
@@ -149,6 +151,15 @@ def test_sides_have_their_share_of_every_category() -> None:
     assert counts == [[700, 200, 100], [280, 80, 40]]
     small = [np.sum(split(np.arange(5), np.zeros(5, int), 0, 0.1, seed) == TEST) for seed in range(400)]
     assert 0.4 < np.mean(small) < 0.6
+
+
+def test_a_large_group_trains() -> None:
+    """A placeholder that nine of ten products show must not become the test split."""
+    groups = np.concatenate([np.zeros(900, int), np.arange(1, 101)])
+    for seed in range(12):
+        sides = split(groups, np.zeros(1000, int), 0.1, 0.1, seed)
+        assert sides[0] == TRAIN
+        assert np.sum(sides == TEST) <= 100
 
 
 def test_seeds_differ() -> None:

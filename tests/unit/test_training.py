@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from tests.pictures import jpeg, listing
 from trainer.backbones import build as backbones
 from trainer.backbones.weights import WeightsError
 from trainer.config import Augmentation, Config, Named, Phase
-from trainer.data import Data
+from trainer.data import Data, DataError
 from trainer.index import build as index
 from trainer.prepare.outline import outline
 from trainer.prepare.prepare import prepare
@@ -30,7 +31,7 @@ from trainer.prepare.selection import Recipe
 from trainer.run import MODEL, Run, RunError
 from trainer.training import fit as fitting
 from trainer.training.checkpoint import CheckpointError, Progress, read_progress, restore, save
-from trainer.training.devices import Devices, DevicesError, strategy_for
+from trainer.training.devices import Devices, DevicesError, check, strategy_for
 from trainer.training.fit import fit
 from trainer.training.network import build, choose_trainable
 from trainer.training.sources import extract, in_order
@@ -284,6 +285,36 @@ def test_preprocessing_is_that_of_keras() -> None:
     ):
         ours = backbones.BACKBONES[name].preprocess(tf.constant(pixels))
         assert np.allclose(ours, module.preprocess_input(pixels.copy()), atol=1e-3), name
+
+
+def test_a_batch_that_devices_cannot_share_is_told() -> None:
+    """Before anything is written: by number, with the remedy."""
+    with pytest.raises(DevicesError, match="a batch of 9 cannot be spread over 2 devices"):
+        check(config(ALL, batch=9), 100, 2)
+    with pytest.raises(DevicesError, match="a batch of 8 cannot be spread over 2 devices with 7 training pictures"):
+        check(config(ALL), 7, 2)
+    with pytest.raises(DevicesError, match="mixed_float16 is for one device"):
+        check(config(ALL, precision="mixed_float16"), 100, 2)
+    check(config(ALL), 100, 2)
+    check(config(ALL, batch=9), 7, 1)
+
+
+def test_a_wrong_weights_file_leaves_no_run(data: Data, tmp_path: Path) -> None:
+    """The corrected command is not told of another run."""
+    with pytest.raises(WeightsError):
+        train(config(ALL, weights="nowhere.h5"), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_shard_is_no_matter_of_single_pictures(data: Data, tmp_path: Path) -> None:
+    """A flipped bit loses the rest of a shard: that is told, and no model is made of what is left."""
+    copy = Path(shutil.copytree(data.folder, tmp_path / "data"))
+    shard = next(copy.glob("train-*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match="training pictures cannot be read: prepare the data again"):
+        train(config(ALL), Data.open(copy), tmp_path / "run")
 
 
 def test_a_cluster_without_its_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,8 @@ def _application(name: str, **options: object) -> Callable:
                 pooling="avg",
                 **options,
             )
+        except ValueError as error:
+            raise WeightsError(f"{name} cannot be made for {side} pixels a side: {error}") from error
         except Exception as error:  # Keras raises a bare Exception where it cannot fetch
             if weights != IMAGENET:
                 raise
@@ -72,8 +74,10 @@ def _lite0(layered: bool) -> Callable:
     return make
 
 
-def _baseline_cnn(side: int, _: str) -> keras.Model:
+def _baseline_cnn(side: int, weights: str) -> keras.Model:
     """Four convolutions with pooling and a dense layer, as a first network is drawn."""
+    if weights == IMAGENET:
+        raise WeightsError("baseline_cnn has no ImageNet weights: use none")
     inputs = keras.Input((side, side, 3))
     x = layers.Rescaling(1 / 255)(inputs)
     for channels in (32, 64, 128, 128):

@@ -23,7 +23,7 @@ CONFIG = Config(
     label_smoothing=0.1,
     optimiser="nadam",
     batch=256,
-    precision="mixed_float16",
+    precision="mixed_bfloat16",
     phases=(
         Phase(epochs=1, learning_rate=1e-3, train="head", warm_up_epochs=0.1),
         Phase(epochs=8, learning_rate=5e-4, warm_up_epochs=0.2),

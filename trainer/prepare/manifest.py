@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import platform
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -20,13 +21,15 @@ COLUMNS = ("product_id", "picture", "problem")
 
 def known(outlined: Outline, plans: list[Plan]) -> dict[str, Any]:
     """Return what is known beforehand; two preparations with the same facts write the same bytes."""
-    digest = hashlib.blake2b(digest_size=16)
+    recipe = outlined.recipe.model_dump(mode="json")
+    digest = hashlib.blake2b(json.dumps([recipe, outlined.selection.classes]).encode(), digest_size=16)
+    digest.update(outlined.index.pictures)
     for plan in plans:
         digest.update(outlined.index.products[plan.rows].tobytes() + plan.labels.tobytes())
     return {
         "format": FORMAT,
         "dump": {"name": outlined.index.dump.name, "bytes": outlined.index.dump.stat().st_size},
-        "recipe": outlined.recipe.model_dump(mode="json"),
+        "recipe": recipe,
         "plan": digest.hexdigest(),
         "left_out": outlined.selection.left_out,
         "documents_left_out": dict(sorted(outlined.index.left_out.items())),
@@ -55,7 +58,8 @@ def complete(facts: dict[str, Any], plans: Iterable[Plan], undecodable: Path) ->
             splits[name]["products"] += written.products
             splits[name]["pictures"] += written.pictures
             splits[name]["shards"].append(plan.path.name)
-            counts[name][[int(place) for place in written.counts]] += list(written.counts.values())
+            for place, count in written.counts.items():
+                counts[name][int(place)] += count
             shards[plan.path.name] = {"bytes": written.bytes, "blake2b": written.digest}
             writer.writerows(written.undecodable)
             left_out += len(written.undecodable)

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from trainer.prepare import manifest
 from trainer.prepare.outline import Outline, plans
 from trainer.prepare.selection import QUOTED, SelectionError
 from trainer.prepare.shards import DONE, Plan, ShardError, write
+from trainer.replacing import replacing
 
 logger = logging.getLogger("trainer")
 
@@ -55,7 +58,8 @@ def _begin(draft: Path, facts: dict[str, Any]) -> None:
     if draft.exists() and (not plan.exists() or json.loads(plan.read_text()) != facts):
         raise SelectionError(f"{draft} holds another unfinished preparation: remove it, or choose another --output")
     draft.mkdir(parents=True, exist_ok=True)
-    plan.write_text(json.dumps(facts))
+    with replacing(plan) as partial:
+        partial.write_text(json.dumps(facts))
 
 
 def _write_all(planned: list[Plan], draft: Path, advance: Callable[[int], None], processes: int) -> None:
@@ -63,9 +67,19 @@ def _write_all(planned: list[Plan], draft: Path, advance: Callable[[int], None],
     if done := sum(plan.is_done() for plan in planned):
         logger.info("going on: %d of %d shards are written", done, len(planned))
     try:
-        with multiprocessing.get_context("spawn").Pool(min(processes, len(planned))) as pool:
-            for pictures in pool.imap(write, planned):
-                advance(pictures)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(processes, len(planned)), context) as pool:
+            try:
+                for pictures in pool.map(write, planned):
+                    advance(pictures)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise ShardError(
+            f"a process that wrote to {draft} was killed, perhaps for want of memory: run the same command again, with "
+            "fewer --processes if need be"
+        ) from error
     finally:  # of the processes that were stopped in the middle, by us or by whatever killed the last attempt
         for half in draft.glob("*.part"):
             half.unlink()
@@ -80,5 +94,5 @@ def _check_classes(outlined: Outline, complete: dict[str, Any], draft: Path) -> 
     named = ", ".join(f"{each.id} ({each.name})" for each in categories[:QUOTED])
     raise SelectionError(
         f"{len(empty)} categories have no picture to train on that decodes: {named}; leave them out with "
-        + " ".join(f"--without {each.id}" for each in categories[:QUOTED])
+        + " ".join(f"--without {each.id}" for each in categories)
     )

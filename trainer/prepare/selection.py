@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.index import Index
 from trainer.scan import NO_CATEGORY
@@ -37,6 +37,12 @@ class Recipe(BaseModel):
     seed: int = Field(1, ge=0, description="decides sample, cap, split and order")
     without: tuple[int, ...] = Field((), description="categories to leave out, by id")
 
+    @model_validator(mode="after")
+    def _something_trains(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together leave nothing to train on")
+        return self
+
 
 def recipe_of(base: Recipe | None, options: Mapping[str, object]) -> Recipe:
     """Return `base` with the options that are set; raises SelectionError that names each one that is wrong."""
@@ -44,7 +50,10 @@ def recipe_of(base: Recipe | None, options: Mapping[str, object]) -> Recipe:
     try:
         return Recipe.model_validate({**(base.model_dump() if base else {}), **given})
     except ValidationError as error:
-        problems = "; ".join(f"--{each['loc'][0]} {each['input']!r}: {each['msg']}" for each in error.errors())
+        problems = "; ".join(
+            f"--{each['loc'][0]} {each['input']!r}: {each['msg']}" if each["loc"] else each["msg"]
+            for each in error.errors()
+        )
         raise SelectionError(f"these options make no recipe: {problems}") from error
 
 
@@ -127,8 +136,8 @@ def _at_level(categories: np.ndarray, taxonomy: Taxonomy, level: int) -> np.ndar
     if strange:
         more = f" and {len(strange) - QUOTED} more" if len(strange) > QUOTED else ""
         raise SelectionError(
-            f"the dump has products of categories that the category file lacks: {', '.join(map(str, strange[:QUOTED]))}"
-            f"{more}; add their lines to it, or leave them out with --without"
+            "there are products or verdicts of categories that the category file lacks: "
+            f"{', '.join(map(str, strange[:QUOTED]))}{more}; add their lines to it, or leave them out with --without"
         )
     return np.array([taxonomy.ancestor(each, level) for each in distinct.tolist()], np.int64)[place]
 

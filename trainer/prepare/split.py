@@ -35,7 +35,7 @@ def split(groups: np.ndarray, labels: np.ndarray, validation: float, test: float
 
     Systematic sampling: the groups of a category lie in random order along a line, and the sides are stretches of it,
     moved by a random amount. So each side has its share of every category, rounded, and of small ones on the average.
-    Every category keeps a product to train on.
+    Groups larger than a side's share train, and every category keeps a product to train on.
     """
     chance = np.random.default_rng(seed)
     count = int(groups.max()) + 1
@@ -59,7 +59,10 @@ def _sides(
     totals = np.add.reduceat(sizes, starts)
     middle = (ends - sizes / 2 - before[stretch]) / totals[stretch]
     place = (middle + chance.random(len(starts))[stretch]) % 1
-    return np.where(place < test, TEST, np.where(place < test + validation, VALIDATION, TRAIN)).astype(np.int8)
+    drawn = np.where(place < test, TEST, np.where(place < test + validation, VALIDATION, TRAIN)).astype(np.int8)
+    # A group of more than a side's share, such as all that show one placeholder, would take the side over.
+    share = np.array([1, validation, test])[drawn]
+    return np.where(sizes > np.maximum(1, share * totals[stretch]), TRAIN, drawn).astype(np.int8)
 
 
 def _with_training(sides: np.ndarray, groups: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import tensorflow as tf
 
+from trainer.config import Config
 from trainer.feed import Share
 from worker.contract.errors import ShelverError
 
@@ -42,6 +43,20 @@ def strategy_for(devices: Devices) -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": 0, 1, …}}'
         ) from error
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def check(config: Config, pictures: int, devices: int) -> None:
+    """Raise DevicesError when a config cannot be trained on so many devices."""
+    batch = config.batch
+    if devices == 1:
+        return
+    if batch % devices or batch > pictures:
+        raise DevicesError(
+            f"a batch of {batch} cannot be spread over {devices} devices with {pictures:,} training pictures: choose a "
+            "smaller multiple of the devices with --set batch=N"
+        )
+    if config.precision == "mixed_float16":  # Keras scales the loss by what one device saw, not by what all saw
+        raise DevicesError("mixed_float16 is for one device: use --set precision=mixed_bfloat16")
 
 
 def share_of(strategy: tf.distribute.Strategy) -> Share:

@@ -13,8 +13,9 @@ import tensorflow as tf
 from trainer.config import Named
 from trainer.data import CATEGORIES, Data
 from trainer.feed import Share
+from trainer.replacing import replacing
 from trainer.run import MODEL, Run, RunError
-from trainer.training import checkpoint
+from trainer.training import checkpoint, devices
 from trainer.training.checkpoint import BEST, CHECKPOINT, Progress
 from trainer.training.devices import share_of
 from trainer.training.loop import Loop, Reporter
@@ -47,11 +48,15 @@ def fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strategy
 def _fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strategy, reporter: Reporter) -> Run:
     config, share = named.config, share_of(strategy)
     is_chief = share.index == 0
-    _begin(folder, named, data, is_chief)
+    devices.check(config, data.splits["train"].pictures, strategy.num_replicas_in_sync)
+    begun = _check_folder(folder, named, data, is_chief)
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.precision)
     with strategy.scope():
         network = build(config, len(data.classes))
+    if is_chief:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / BEGUN, json.dumps(begun))
     progress = checkpoint.read_progress(folder / CHECKPOINT) or Progress()
     if progress.history:
         logger.info("going on with %s in phase %d after %d epochs", folder, progress.phase + 1, len(progress.history))
@@ -67,7 +72,13 @@ def _fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strateg
         is_chief,
     )
     writer = tf.summary.create_file_writer(str(folder / LOGS)) if is_chief else tf.summary.create_noop_writer()
-    loop.log = lambda record: _log(writer, len(progress.history), record)
+
+    def log(record: dict[str, Any]) -> None:
+        _log(writer, len(progress.history), record)
+        if is_chief:
+            _replace(folder / HISTORY, json.dumps(progress.history, indent=1))
+
+    loop.log = log
     while progress.phase < len(config.phases):
         _train_phase(loop, network, data, share)
     writer.close()
@@ -78,18 +89,22 @@ def _fit(named: Named, data: Data, folder: Path, strategy: tf.distribute.Strateg
     return run
 
 
-def _begin(folder: Path, named: Named, data: Data, is_chief: bool) -> None:
+def _check_folder(folder: Path, named: Named, data: Data, is_chief: bool) -> dict[str, Any]:
+    """Return what the run is begun with; raises RunError when the folder holds something else."""
     begun = {"config": named.config.model_dump(mode="json"), "plan": data.manifest["plan"]}
     if Run.is_finished(folder):
         raise RunError(f"{folder} holds a finished run: choose another --run or remove it")
     if (folder / BEGUN).exists():
         if json.loads((folder / BEGUN).read_text()) != begun:
             raise RunError(f"{folder} holds another unfinished run: choose another --run or remove it")
-    elif folder.exists() and any(folder.iterdir()):
+    elif is_chief and folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty: choose another --run or remove it")
-    elif is_chief:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / BEGUN).write_text(json.dumps(begun))
+    return begun
+
+
+def _replace(path: Path, text: str) -> None:
+    with replacing(path) as draft:
+        draft.write_text(text)
 
 
 def _train_phase(loop: Loop, network: Network, data: Data, share: Share) -> None:
@@ -99,10 +114,7 @@ def _train_phase(loop: Loop, network: Network, data: Data, share: Share) -> None
     if not phase.cached:
         loop.run(phase, network.whole, Pictures(data, config.picture_side, config.seed, share))
         return
-    source = _features(loop, network, data, share)
-    loop.run(phase, network.head, source)
-    for each in SPLITS:
-        _feature_file(loop.folder, each, share).unlink(missing_ok=True)
+    loop.run(phase, network.head, _features(loop, network, data, share))
 
 
 def _features(loop: Loop, network: Network, data: Data, share: Share) -> Source:
@@ -113,13 +125,9 @@ def _features(loop: Loop, network: Network, data: Data, share: Share) -> Source:
         mirrored = config.augmentation.flip and split == "train"
         pictures = in_order(data, split, config.picture_side)
         loop.reporter.begin(loop.progress.phase, data.splits[split].pictures, 0)
-        path = _feature_file(loop.folder, split, share)
+        path = loop.folder / f"features-{loop.progress.phase}-{split}-{share.index}.bin"
         rows.append(extract(network.backbone, pictures, path, mirrored, loop.reporter.advance))
     return Features(rows[0], rows[1], config.seed, share)
-
-
-def _feature_file(folder: Path, split: str, share: Share) -> Path:
-    return folder / f"features-{split}-{share.index}.bin"
 
 
 def _log(writer: tf.summary.SummaryWriter, step: int, record: dict[str, Any]) -> None:
@@ -150,7 +158,8 @@ def _finish(run: Run, network: Network, data: Data, progress: Progress) -> None:
     """Leave the best network, the history and the tree; what was for going on is removed."""
     shutil.copyfile(data.folder / CATEGORIES, run.folder / CATEGORIES)
     save(network, run.folder / MODEL)
-    (run.folder / HISTORY).write_text(json.dumps(progress.history, indent=1))
+    _replace(run.folder / HISTORY, json.dumps(progress.history, indent=1))
     run.write()  # last: without it the folder is no finished run
-    for name in (CHECKPOINT, BEST, BEGUN):
-        (run.folder / name).unlink(missing_ok=True)
+    for pattern in (CHECKPOINT, BEST, BEGUN, "features-*.bin", ".*.part"):
+        for path in run.folder.glob(pattern):
+            path.unlink()

@@ -1,5 +1,6 @@
 """Train one phase, epoch by epoch, so that a kill at any moment changes nothing of what comes out."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import Config, Phase
+from trainer.data import DataError
 from trainer.training import checkpoint
 from trainer.training.checkpoint import BEST, CHECKPOINT, Progress
 from trainer.training.sources import Pictures, Source
 from trainer.training.steps import Step, optimiser_of, training_step, validation_step
 
+logger = logging.getLogger("trainer")
+
+#: more than this share of the pictures is not a few that only Pillow decodes, but a damaged shard
+MISSING_SHARE = 0.01
 #: steps after which an epoch that takes long is kept half-way
 CHECKPOINT_STEPS = 2000
 
@@ -82,7 +88,7 @@ class Loop:
         batches = source.training(self.strategy, config.batch, epoch, progress.step)
         sums = tf.constant(progress.sums, tf.float32)
         for batch in batches:
-            if progress.step == steps:
+            if progress.step == steps:  # what is left does not fill a batch on every device
                 break
             number = tf.constant(epoch * steps + progress.step, tf.int64)
             sums += train(*batch, number)
@@ -96,6 +102,13 @@ class Loop:
     def _judge_epoch(self, validate: Step, source: Source, optimiser: keras.optimizers.Optimizer) -> None:
         progress = self.progress
         loss, right, examples = progress.sums
+        _check_read(
+            int(examples),
+            min(
+                source.steps(self.config.batch, self.strategy.num_replicas_in_sync) * self.config.batch, source.examples
+            ),
+            source.examples,
+        )
         record = {
             "phase": progress.phase,
             "epoch": progress.epoch,
@@ -125,3 +138,12 @@ class Loop:
         values = [[np.asarray(each) for each in group] for group in groups]  # every process reads, one writes
         if self.is_chief:
             checkpoint.save(self.folder / name, progress, *values)
+
+
+def _check_read(read: int, expected: int, examples: int) -> None:
+    """Tell of pictures that could not be read; raise DataError when they are too many to be single damaged ones."""
+    if (missing := expected - read) <= 0:
+        return
+    if missing > examples * MISSING_SHARE:
+        raise DataError(f"{missing:,} of {examples:,} training pictures cannot be read: prepare the data again")
+    logger.warning("%d training pictures do not decode in TensorFlow and are left out", missing)
