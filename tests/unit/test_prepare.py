@@ -89,6 +89,23 @@ def test_every_picture_is_there_once(tmp_path: Path, categories: Path) -> None:
     }
 
 
+def test_pictures_are_trained_on_as_they_are_served(tmp_path: Path, categories: Path) -> None:
+    """Transparency on white and 16 bits as Pillow reads them, which the worker sends; a plain JPEG as it is."""
+    documents = many()
+    clear, deep = Image.new("RGBA", (64, 64), (255, 0, 0, 0)), Image.new("I;16", (64, 64), 257 * 128)
+    documents[3]["imgs"] = [{"picture": encode(clear, "PNG")}]
+    documents[4]["imgs"] = [{"picture": encode(deep, "PNG")}]
+    data = prepare(outline(build(write(tmp_path, documents)), categories, RECIPE), tmp_path / "data")
+    seen = {
+        int(product): pixels
+        for split in data.splits
+        for batch in feed.product_batches(data, split, 64)
+        for product, pixels in zip(batch.product, batch.pixels, strict=True)
+    }
+    assert (seen[3] == 255).all()
+    assert (seen[4] == 128).all()
+
+
 def test_first_pictures_alone(tmp_path: Path, categories: Path) -> None:
     """As the case study took them."""
     recipe = RECIPE.model_copy(update={"pictures": "first"})

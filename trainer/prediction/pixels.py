@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trainer.pictures import MOST_PIXELS
+from trainer.pictures import MOST_PIXELS, plain
 from trainer.prediction.picture_source import PictureSourceError
 
 #: what Pillow hands to another program (Ghostscript): too much to run for a picture from anywhere
@@ -24,7 +24,7 @@ def to_pixels(file: BinaryIO, name: str, side: int) -> np.ndarray:
         with _bounded(), Image.open(file, formats=_formats()) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width:,} x {image.height:,}")
-            return np.asarray(_plain(image).resize((side, side), Image.Resampling.BILINEAR))
+            return np.asarray(_upright(image).resize((side, side), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise PictureSourceError(f"{name} is no picture of a kind that can be read: give a JPEG or PNG") from error
     except Image.DecompressionBombError as error:
@@ -33,16 +33,12 @@ def to_pixels(file: BinaryIO, name: str, side: int) -> np.ndarray:
         raise PictureSourceError(f"{name} is a damaged picture ({error or type(error).__name__})") from error
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     """Return RGB, upright and on white."""
     image.load()
     with suppress(Exception):  # a camera's notes that cannot be read: the picture can
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits of grey; convert alone would turn all but the darkest white
-        image = Image.fromarray((np.clip(np.asarray(image), 0, 2**16 - 1) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image.convert("RGB")
+    return plain(image)
 
 
 def _formats() -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.index import DumpIndexError, Index, read_product
-from trainer.pictures import fault_of
+from trainer.pictures import PictureFault, as_served
 from trainer.prepare import tfrecord
 from worker.contract.errors import ShelverError
 
@@ -124,10 +124,10 @@ def _record(descriptor: int, row: np.void, label: int, first_only: bool, written
     pictures = [(place, each) for place, each in enumerate(product.pictures) if each is not None]
     sound = []
     for place, picture in pictures[:1] if first_only else pictures:
-        if fault := fault_of(picture):
-            written.undecodable.append((product.id, place, fault))
-        else:
-            sound.append(picture)
+        try:
+            sound.append(as_served(picture))
+        except PictureFault as fault:
+            written.undecodable.append((product.id, place, str(fault)))
     if not sound:
         written.without_picture += 1
         return b""

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from trainer.evaluation.answers import Compiled, first_rows
 from trainer.graph import Classifier, decode
-from trainer.pictures import PictureFault, opened
+from trainer.pictures import PictureFault, as_served
 from worker.contract.product import Product
 
 #: pictures through the network at a time
@@ -70,19 +70,10 @@ class RunAnswers:
         return np.concatenate(found) if found else np.empty((0, 0), np.float32), sound
 
     def _pixels(self, picture: bytes | None) -> np.ndarray | None:
-        if picture is None or not _has_sound_header(picture):
+        if picture is None:
             return None
         try:
             with tf.device("/CPU:0"):
-                return self._decode(tf.constant(picture)).numpy()
-        except tf.errors.InvalidArgumentError:
+                return self._decode(tf.constant(as_served(picture))).numpy()
+        except (PictureFault, tf.errors.InvalidArgumentError):
             return None
-
-
-def _has_sound_header(picture: bytes) -> bool:
-    """Say whether it is a JPEG or PNG of no more pixels than the worker takes; TensorFlow would make room for any."""
-    try:
-        with opened(picture):
-            return True
-    except PictureFault:
-        return False
