@@ -26,7 +26,8 @@ import bson
 import numpy as np
 from bson.errors import InvalidBSON
 
-from trainer.scan import PRODUCT, Stretch, scan
+from trainer.scan import Stretch, scan
+from trainer.window import PRODUCT
 from worker.contract.dump import CODEC, DumpError
 from worker.contract.errors import ShelverError
 from worker.contract.product import DocumentError, Product

@@ -12,7 +12,7 @@ from bson.int64 import Int64
 
 from trainer import index as indexing
 from trainer.index import DumpIndexError, Index, build, folder_of
-from trainer.scan import picture_hash
+from trainer.window import picture_hash
 
 
 def document(identity: int, *pictures: bytes, category: int = 5) -> bytes:

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer import scan as scanning
-from trainer.scan import NO_CATEGORY, Stretch, picture_hash, scan
+from trainer.scan import Stretch, scan
+from trainer.window import NO_CATEGORY, picture_hash
 from worker.contract.product import DocumentError, Product
 
 #: what a document of the catalog may hold, and what it should not

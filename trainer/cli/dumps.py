@@ -1,4 +1,4 @@
-"""The commands that read dumps: index, explore, translate, prepare."""
+"""The commands that read dumps for training: index, prepare."""
 
 from pathlib import Path
 from typing import Annotated

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from trainer.index import Index
-from trainer.scan import NO_CATEGORY
+from trainer.window import NO_CATEGORY
 from worker.contract.taxonomy import LEVELS, Category, Taxonomy
 
 

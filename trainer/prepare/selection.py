@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.index import Index
-from trainer.scan import NO_CATEGORY
+from trainer.window import NO_CATEGORY
 from worker.contract.errors import ShelverError
 from worker.contract.taxonomy import Taxonomy
 
