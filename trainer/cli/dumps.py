@@ -40,23 +40,24 @@ def prepare(
     config: Annotated[
         str | None, typer.Option(help="take what follows from a config's `data`: a name (see configs) or a file")
     ] = None,
-    level: Annotated[int | None, typer.Option(min=2, max=3, help="level of the classes  [default: 3]")] = None,
+    level: Annotated[int | None, typer.Option(min=2, max=3, help="level of the classes (default: 3)")] = None,
     sample: Annotated[
-        int | None, typer.Option(help="products drawn from the whole dump, at least two of every category  [all]")
+        int | None,
+        typer.Option(help="products drawn from the whole dump, at least two of every category (default: all)"),
     ] = None,
-    minimum: Annotated[int | None, typer.Option(help="products that a category needs  [default: 2]")] = None,
+    minimum: Annotated[int | None, typer.Option(help="products that a category needs (default: 2)")] = None,
     cap: Annotated[int | None, typer.Option(help="products a category has at most: balanced sampling")] = None,
-    pictures: Annotated[str | None, typer.Option(help="all or first: of a product  [default: all]")] = None,
+    pictures: Annotated[str | None, typer.Option(help="all or first: of a product (default: all)")] = None,
     validation: Annotated[
-        float | None, typer.Option(help="share of the products that decides when to stop  [default: 0.1]")
+        float | None, typer.Option(help="share of the products that decides when to stop (default: 0.1)")
     ] = None,
-    test: Annotated[float | None, typer.Option(help="share of the products to score on  [default: 0.1]")] = None,
-    seed: Annotated[int | None, typer.Option(help="decides sample, cap, split and order  [default: 1]")] = None,
+    test: Annotated[float | None, typer.Option(help="share of the products to score on (default: 0.1)")] = None,
+    seed: Annotated[int | None, typer.Option(help="decides sample, cap, split and order (default: 1)")] = None,
     without: Annotated[list[int] | None, typer.Option(help="category id to leave out; repeatable")] = None,
     verdicts: Annotated[
         str | None, typer.Option(help="database URL whose `verdicts` correct the labels; password by PGPASSWORD")
     ] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="processes that write  [default: one a core]")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="processes that write (default: one a core)")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="count what would be written, and stop")] = False,
     tolerate: Tolerate = False,
 ) -> None:

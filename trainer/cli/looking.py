@@ -19,7 +19,7 @@ def explore(
     ],
     sheet: Annotated[
         list[int] | None,
-        typer.Option(help="category id (any level) that gets a contact sheet; repeatable  [default: a handful]"),
+        typer.Option(help="category id (any level) that gets a contact sheet; repeatable (default: a handful)"),
     ] = None,
     names: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="CSV with English names, which `translate` made")
