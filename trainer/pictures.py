@@ -55,13 +55,3 @@ def plain(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")
-
-
-def fault_of(picture: bytes) -> str | None:
-    """Say why a picture cannot be trained on; None for one that decodes."""
-    try:
-        with opened(picture) as image:
-            image.load()
-    except PictureFault as fault:
-        return str(fault)
-    return None

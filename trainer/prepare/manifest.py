@@ -26,6 +26,7 @@ def known(outlined: Outline, plans: list[Plan]) -> dict[str, Any]:
     digest.update(outlined.index.pictures)
     for plan in plans:
         digest.update(outlined.index.products[plan.rows].tobytes() + plan.labels.tobytes())
+    outlined.index.release()
     return {
         "format": FORMAT,
         "dump": {"name": outlined.index.dump.name, "bytes": outlined.index.dump.stat().st_size},
@@ -60,7 +61,7 @@ def complete(facts: dict[str, Any], plans: Iterable[Plan], undecodable: Path) ->
             splits[name]["shards"].append(plan.path.name)
             for place, count in written.counts.items():
                 counts[name][int(place)] += count
-            shards[plan.path.name] = {"bytes": written.bytes, "blake2b": written.digest}
+            shards[plan.path.name] = {"bytes": written.bytes, "xxh3_128": written.digest}
             writer.writerows(written.undecodable)
             left_out += len(written.undecodable)
             without_picture += written.without_picture
