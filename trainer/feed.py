@@ -24,8 +24,8 @@ FEATURES = {
 #: pictures that are shuffled at a time, ~4.7 KB each
 SHUFFLED = 2**14
 #: shards that are read in turns; those of a split are a stretch of the dump each
-INTERLEAVED = 16
-READ_BYTES = 2**20
+INTERLEAVED = 8
+READ_BYTES = 2**18
 #: products parsed at a time
 PARSED = 64
 
