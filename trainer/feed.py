@@ -48,14 +48,7 @@ def training(data: Data, side: int, seed: int, epoch: int, share: Share = Share(
     encoded = encoded.shuffle(SHUFFLED, seed=(seed + epoch) % 2**31)
     if share.count > 1:
         encoded = encoded.shard(share.count, share.index)
-    return decoded(encoded.skip(skip) if skip else encoded, side).with_options(_fixed())
-
-
-def _fixed() -> tf.data.Options:
-    """Return options that leave the parallelism as it is: searching for a better one takes 4 % of two cores."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
+    return decoded(encoded.skip(skip) if skip else encoded, side)
 
 
 def pictures(split: Split, fields: tuple[str, ...], seed: int | None = None) -> tf.data.Dataset:
@@ -92,9 +85,15 @@ def _parse(records: tf.Tensor, fields: tuple[str, ...]) -> tuple[tf.Tensor, ...]
 
 def decoded(encoded: tf.data.Dataset, side: int) -> tf.data.Dataset:
     """Decode the first component, string -> uint8[side, side, 3], in order; what does not decode is left out."""
-    return encoded.map(
-        lambda picture, *rest: (decode(picture, side), *rest), num_parallel_calls=os.cpu_count(), deterministic=True
-    ).ignore_errors()
+    options = tf.data.Options()
+    options.autotune.enabled = False  # searching for a better parallelism than a picture a core takes 4 % of two cores
+    return (
+        encoded.map(
+            lambda picture, *rest: (decode(picture, side), *rest), num_parallel_calls=os.cpu_count(), deterministic=True
+        )
+        .ignore_errors()
+        .with_options(options)
+    )
 
 
 @dataclass(frozen=True)
