@@ -5,8 +5,9 @@ Up to the shuffle a picture is a few kilobytes of JPEG, so memory does not grow 
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -21,8 +22,8 @@ FEATURES = {
     "product": tf.io.FixedLenFeature((), tf.int64),
     "pictures": tf.io.VarLenFeature(tf.string),
 }
-#: pictures that are shuffled at a time, ~4.7 KB each
-SHUFFLED = 2**14
+#: pictures that are permuted at a time, ~4.7 KB each; some three times as many are in memory
+SHUFFLED = 2**12
 #: shards that are read in turns; those of a split are a stretch of the dump each
 INTERLEAVED = 8
 READ_BYTES = 2**18
@@ -44,29 +45,40 @@ def training(data: Data, side: int, seed: int, epoch: int, share: Share = Share(
     `skip` leaves out that many of the first pictures of this share, undecoded: for going on in mid-epoch. A picture
     that TensorFlow does not decode is left out.
     """
-    encoded = pictures(data.splits["train"], ("picture", "class"), seed=seed + epoch)
-    encoded = encoded.shuffle(SHUFFLED, seed=(seed + epoch) % 2**31)
+    encoded = _shuffled(data.splits["train"], ("picture", "class"), seed + epoch)
     if share.count > 1:
         encoded = encoded.shard(share.count, share.index)
     return decoded(encoded.skip(skip) if skip else encoded, side)
 
 
-def pictures(split: Split, fields: tuple[str, ...], seed: int | None = None) -> tf.data.Dataset:
+def pictures(split: Split, fields: tuple[str, ...]) -> tf.data.Dataset:
     """Return fields of every picture of a split: picture string, product int64, class int32, place int32 among its own.
 
-    In order of the shards, or with them shuffled and read in turns where there is a seed.
+    In the order of the shards.
     """
-    files = [str(each) for each in split.shards]
-    if seed is not None:
-        files = [files[place] for place in np.random.default_rng(seed).permutation(len(files))]
+    return _parsed(split.shards, fields, at_a_time=1).unbatch()
+
+
+def _shuffled(split: Split, fields: tuple[str, ...], seed: int) -> tf.data.Dataset:
+    """Return fields of every picture of a split: shards in any order, read in turns, and SHUFFLED pictures permuted."""
+    order = np.random.default_rng(seed).permutation(len(split.shards))
+    batches = _parsed([split.shards[place] for place in order], fields, at_a_time=INTERLEAVED).rebatch(SHUFFLED)
+
+    def permuted(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        places = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(batch[0])[0]), seed=(seed % 2**31, number))
+        return tuple(tf.gather(field, places) for field in batch)
+
+    return batches.enumerate().map(permuted).prefetch(1).unbatch()
+
+
+def _parsed(shards: Sequence[Path], fields: tuple[str, ...], at_a_time: int) -> tf.data.Dataset:
     # In batches as far as possible: every step costs each element some microseconds, as much as half its decoding.
-    batches = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
+    files = tf.data.Dataset.from_tensor_slices(tf.constant([str(shard) for shard in shards], tf.string))
+    batches = files.interleave(
         lambda file: tf.data.TFRecordDataset(file, buffer_size=READ_BYTES).batch(PARSED),
-        cycle_length=1 if seed is None else INTERLEAVED,
-        num_parallel_calls=1 if seed is None else 2,
-        deterministic=True,
+        cycle_length=at_a_time,
     )
-    return batches.map(lambda batch: _parse(batch, fields), num_parallel_calls=2).unbatch()
+    return batches.map(lambda batch: _parse(batch, fields))
 
 
 def _parse(records: tf.Tensor, fields: tuple[str, ...]) -> tuple[tf.Tensor, ...]:
