@@ -35,9 +35,12 @@ def run(context: typer.Context) -> None:
     """
     settings = configuration.load()
     schema.check(settings)
+    from worker import logs
     from worker.tasks import app as celery  # here, so that --help and `show` need no Celery
 
-    for chatty in ("celery.worker.strategy", "celery.app.trace", "alembic"):
+    logs.set_up(settings.log_format)
+
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)  # the task itself logs one line a page
     defaults = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):

@@ -30,3 +30,11 @@ class Outcome:
     rejects: list[Reject] = field(default_factory=list)
     #: ids that the current model already predicted from the same pictures
     known: list[int] = field(default_factory=list)
+    #: predictions that were copied from a product with the same pictures
+    copied: int = 0
+    #: pictures that the model was asked about
+    pictures: int = 0
+    #: of the model that was asked; None when there was nothing to ask
+    model_version: int | None = None
+    #: seconds by stage, waiting for a server that was away included
+    seconds: dict[str, float] = field(default_factory=dict)

@@ -38,7 +38,8 @@ class Batch:
     products: list[Product]
     #: uint8[N, side, side, 3], or N encoded pictures
     pictures: NDArray[np.uint8] | list[bytes]
-    #: int64[N], the product of each row
+    #: int64[N], which product each row is of: its pictures' key, so that in a batch that the model server merges from
+    #: several requests a product counts as one with itself only where its pictures are the same
     product: NDArray[np.int64]
     #: int32[N], which of its pictures
     picture: NDArray[np.int32]
@@ -71,11 +72,11 @@ class Stacker:
                 continue
             sound.append(product)
             rows += [row for _, row in usable]
-            owners += [(product.id, index) for index, _ in usable]
+            owners += [(product.picture_key, index) for index, _ in usable]
         pictures = np.stack(rows) if rows and self.signature is Signature.PIXELS else rows
-        identities = np.array([identity for identity, _ in owners], np.int64)
+        keys = np.array([key for key, _ in owners], np.int64)
         indices = np.array([index for _, index in owners], np.int32)
-        return Batch(sound, pictures, identities, indices), rejects  # type: ignore[arg-type]
+        return Batch(sound, pictures, keys, indices), rejects  # type: ignore[arg-type]
 
     def _sound_pictures(
         self, product: Product, prove: bool

@@ -2,6 +2,7 @@
 
     catalog.load    ids -> products, one query
     store.known     drop what this model already predicted from the same pictures
+    store.copies    answers of products whose pictures this model has seen under another id
     pictures.stack  products -> a batch of sound pictures, and rejects
     serving.predict batch -> predictions, one call (several when over SHELVER_MAX_BATCH_PICTURES)
     store.save      everything in one transaction
@@ -12,15 +13,17 @@ work stays in Redis; past the limit Unavailable leaves here and the page goes ba
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import stamina
 
 from worker.catalog import Catalog
-from worker.contract.errors import Unavailable
+from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import Page
-from worker.contract.product import Product
+from worker.contract.product import Product, stand_in_id
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.outcome import Outcome, Prediction
@@ -47,65 +50,112 @@ class Pipeline:
     def classify(self, page: Page) -> Outcome:
         """Predict and store a page; doing it twice changes nothing.
 
-        Raises Unavailable when a server stayed away longer than SHELVER_WAIT_LIMIT_SECONDS: nothing of the
-        page is stored then, and it must go back to the queue.
+        Nothing of the page is stored, and it must go back to the queue, when this raises: Unavailable, when a server
+        stayed away longer than SHELVER_WAIT_LIMIT_SECONDS; ModelUnfit, at once, when there is no model of ours.
         """
-        waited = _Patience(self._settings.wait_limit_seconds)
         outcome = Outcome(page)
-        products, outcome.rejects = waited(self._catalog.load, page.ids)
-        model = waited(self._serving.model)
-        outcome.known = waited(self._store.known, products, model.version)
+        waited = _Patience(self._settings.wait_limit_seconds, outcome.seconds)
+        products, outcome.rejects = waited("catalog", self._catalog.load, page.ids)
+        version = waited("model", self._serving.model).version
+        outcome.known = waited("known", self._store.known, products, version)
         known = set(outcome.known)
-        for group in groups((each for each in products if each.id not in known), self._settings):
-            predictions, rejects = self._predict(group, waited)
-            outcome.predictions += predictions
-            outcome.rejects += rejects
-        waited(self._store.save, outcome)
+        twins = _by_pictures(each for each in products if each.id not in known)
+        copies = waited("known", self._store.copies, [alike[0] for alike in twins.values()], version)
+        for copy in copies:
+            outcome.predictions += [replace(copy, product=twin) for twin in twins.pop(copy.product.fingerprint)]
+        alike_of = {alike[0].id: alike for alike in twins.values()}
+        outcome.copied = len(outcome.predictions) + sum(len(alike) - 1 for alike in twins.values())
+        for group in groups((alike[0] for alike in twins.values()), self._settings):
+            predictions, rejects = self._predict(group, waited, outcome)
+            outcome.predictions += [
+                replace(each, product=twin) for each in predictions for twin in alike_of[each.product.id]
+            ]
+            outcome.rejects += [
+                replace(each, product_id=twin.id) for each in rejects for twin in alike_of[each.product_id]
+            ]
+        waited("save", self._store.save, outcome)
         return outcome
 
+    def poison(self, page: Page, detail: str) -> Outcome:
+        """Store the products of a page as rejects without touching them; raises as `classify` does."""
+        ids = [stand_in_id(each) if isinstance(each, str) else each for each in page.ids]
+        outcome = Outcome(page, rejects=[Reject(each, Reason.POISON, detail) for each in ids])
+        _Patience(self._settings.wait_limit_seconds, outcome.seconds)("save", self._store.save, outcome)
+        return outcome
+
+    def check_model(self) -> None:
+        """Raise ModelUnfit, or Unavailable, unless the model is there and is one of ours."""
+        self._store.model_id(self._serving.model().version)
+
     def _predict(
-        self, products: list[Product], waited: "_Patience", prove: bool = False
+        self, products: list[Product], waited: "_Patience", outcome: Outcome, prove: bool = False
     ) -> tuple[list[Prediction], list[Reject]]:
         """Predict a group; when the model refuses it, prove every picture, then halve it down to the culprit.
 
         The model is asked anew after every refusal, so one that was swapped for another is not blamed on products.
         """
-        model = waited(self._serving.model)
+        model = waited("model", self._serving.model)
         stacker = Stacker(self._settings, self._settings.model_signature, model.side)
-        batch, rejects = stacker.stack(products, prove)
+        with waited.timed("stack"):
+            batch, rejects = stacker.stack(products, prove)
         if not batch.products:
             return [], rejects
+        outcome.pictures += len(batch.pictures)
+        outcome.model_version = model.version
         try:
-            return waited(self._serving.predict, batch), rejects
+            return waited("predict", self._serving.predict, batch), rejects
         except Refused as error:
             if not prove:
-                return self._predict(products, waited, prove=True)
+                return self._predict(products, waited, outcome, prove=True)
             if len(products) == 1:
                 return [], [Reject(products[0].id, Reason.REFUSED_BY_MODEL, str(error))]
         half = len(products) // 2
-        first, first_rejects = self._predict(products[:half], waited, prove)
-        second, second_rejects = self._predict(products[half:], waited, prove)
+        first, first_rejects = self._predict(products[:half], waited, outcome, prove)
+        second, second_rejects = self._predict(products[half:], waited, outcome, prove)
         return first + second, first_rejects + second_rejects
+
+
+def _by_pictures(products: Iterable[Product]) -> dict[bytes, list[Product]]:
+    """Group products whose pictures are the same bytes: the model need be asked about one of them only."""
+    twins: dict[bytes, list[Product]] = {}
+    for product in products:
+        twins.setdefault(product.fingerprint, []).append(product)
+    return twins
+
+
+def _waiting_helps(error: Exception) -> bool:
+    return isinstance(error, Unavailable) and not isinstance(error, ModelUnfit)
 
 
 class _Patience:
     """Calls again while a server is unavailable, with backoff and jitter; what it waits adds up over a page."""
 
-    def __init__(self, limit_seconds: float):
+    def __init__(self, limit_seconds: float, seconds: dict[str, float]):
         self._left_seconds = limit_seconds
+        self._seconds = seconds
 
-    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, stage: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         started = time.monotonic()
-        for attempt in stamina.retry_context(
-            on=Unavailable,
-            attempts=None,
-            timeout=max(self._left_seconds, 0.001),  # 0 would mean no limit
-            wait_initial=FIRST_WAIT_SECONDS,
-            wait_max=LONGEST_WAIT_SECONDS,
-        ):
-            with attempt:
-                result = function(*args, **kwargs)
-                if attempt.num > 1:
-                    self._left_seconds -= time.monotonic() - started
-                return result
+        with self.timed(stage):
+            for attempt in stamina.retry_context(
+                on=_waiting_helps,
+                attempts=None,
+                timeout=max(self._left_seconds, 0.001),  # 0 would mean no limit
+                wait_initial=FIRST_WAIT_SECONDS,
+                wait_max=LONGEST_WAIT_SECONDS,
+            ):
+                with attempt:
+                    result = function(*args, **kwargs)
+                    if attempt.num > 1:
+                        self._left_seconds -= time.monotonic() - started
+                    return result
         raise AssertionError("stamina raises the last error itself")
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count what happens inside towards a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = self._seconds.get(stage, 0) + time.monotonic() - started

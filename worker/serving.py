@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract.errors import ShelverError, Unavailable
+from worker.contract.errors import ModelUnfit, ShelverError, Unavailable
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.signature import PREFIXES, Signature, inputs, misfits, outputs
@@ -35,10 +35,6 @@ WAITING_HELPS = {
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
 }
-
-
-class ModelUnfit(Unavailable):
-    """The model is missing or is not one of Shelver's: nothing can be predicted until it is put right."""
 
 
 class Refused(ShelverError):
@@ -87,11 +83,11 @@ class Serving:
         version = int(answer.model_spec.version.value)
         ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
         counted = from_proto(answer.outputs["pictures"])
-        firsts = np.unique(batch.product, return_index=True, return_counts=True)
-        rows = {int(identity): (int(row), int(count)) for identity, row, count in zip(*firsts, strict=True)}
+        firsts = np.flatnonzero(np.diff(batch.product, prepend=~batch.product[:1]))  # a product's pictures are adjacent
+        sent = np.diff(firsts, append=len(batch.product))
         return [
-            _prediction(product, version, ranked, counted, *rows[product.id], self._say(version))
-            for product in batch.products
+            _prediction(product, version, ranked, counted, row, count, self._say(version))
+            for product, row, count in zip(batch.products, firsts.tolist(), sent.tolist(), strict=True)
         ]
 
     def _request(self, batch: Batch) -> Any:

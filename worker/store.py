@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import CompoundSelect, Connection, Select, Table, delete, select, union_all
 
 from worker.contract.database import Database
-from worker.contract.errors import Unavailable
+from worker.contract.errors import ModelUnfit
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, models, predictions, rejects
 from worker.outcome import Outcome, Prediction
 from worker.upsert import Row, upsert
 
+#: fingerprints in one statement: SQLite takes 500 parts at most
+LOOKED_UP = 200
 
-class NotRegistered(Unavailable):
+
+class NotRegistered(ModelUnfit):
     """The served model has no row in `models`: its predictions could not name it."""
 
 
@@ -45,6 +49,41 @@ class Store:
             found = connection.execute(query).all()
         return [each.product_id for each in found if tuple(each[1:]) == listed[each.product_id]]
 
+    def copies(self, products: Sequence[Product], version: int) -> list[Prediction]:
+        """Return predictions of those products whose pictures, byte for byte, this model version has seen before.
+
+        No two of `products` may have the same pictures. Raises as `known` does.
+        """
+        by_pictures = {product.fingerprint: product for product in products}
+        with self._database.begin() as connection:
+            model_id = self._model_id(connection, version) if products else 0
+            sources = [
+                source
+                for some in _batched(list(by_pictures), LOOKED_UP)
+                for source in connection.scalars(_any_with(model_id, some))
+            ]
+            if not sources:
+                return []
+            ranked: dict[int, list[tuple[int, float]]] = {}
+            for row in connection.execute(_of(candidates, model_id, sources).order_by(candidates.c.rank)):
+                ranked.setdefault(row.product_id, []).append((row.category_id, row.score))
+            return [
+                Prediction(
+                    by_pictures[row.fingerprint],
+                    version,
+                    ranked[row.product_id],
+                    (row.level2_id, row.level2_score),
+                    (row.level1_id, row.level1_score),
+                    row.picture_count,
+                )
+                for row in connection.execute(_of(predictions, model_id, sources))
+            ]
+
+    def model_id(self, version: int) -> int:
+        """Return the key of a model version; raises NotRegistered when it has no row, Unavailable as `known` does."""
+        with self._database.begin() as connection:
+            return self._model_id(connection, version)
+
     def save(self, outcome: Outcome) -> None:
         """Write a page's outcome in one transaction; rows are sorted by key so that pages rarely deadlock.
 
@@ -73,6 +112,27 @@ class Store:
                 )
             self._model_ids[version] = found
         return self._model_ids[version]
+
+
+def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> CompoundSelect[int]:
+    """Select one product for each fingerprint, however many have it."""
+    ones = (
+        select(predictions.c.product_id)
+        .where(predictions.c.model_id == model_id, predictions.c.fingerprint == fingerprint)
+        .limit(1)
+        .subquery()
+        for fingerprint in fingerprints
+    )
+    return union_all(*(select(one.c.product_id) for one in ones))
+
+
+def _of(table: Table, model_id: int, product_ids: Sequence[int]) -> Select[Any]:
+    return select(table).where(table.c.model_id == model_id, table.c.product_id.in_(product_ids))
+
+
+def _batched(values: list[bytes], size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcome, now: datetime) -> Row:

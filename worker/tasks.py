@@ -1,55 +1,161 @@
-"""The Celery task: thin, so that everything worth testing is in the pipeline."""
+"""The Celery task: which way a page goes, by what becomes of it. What is done with its products is the pipeline's."""
 
-import logging
 import time
+from contextlib import suppress
+from dataclasses import replace
 
+import structlog
 from celery import Task
 from celery.exceptions import Reject as Return
 from celery.exceptions import SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
 
-from worker.app import celery_app, pipeline
-from worker.contract.errors import Unavailable
+from worker import gate
+from worker.app import celery_app, control, pipeline, settings
+from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import TASK, MessageError, NewerSchema, Page
+from worker.outcome import Outcome
 
-logger = logging.getLogger("worker")
+logger = structlog.stdlib.get_logger("worker")
 
 #: a page that failed for an unknown reason is not tried again at once, or it would spin
 PAUSE_SECONDS = 5
+#: a page that was begun this often and never ended is cut in two, down to the product at fault
+ATTEMPTS = 3
+#: no producer of ours makes larger pages
+LARGEST_PAGE = 1000
+#: of a message that is no page, enough to find its sender
+SHOWN_CHARACTERS = 500
 
 app = celery_app()
 
 
 @app.task(name=TASK, bind=True)
 def classify_page(self: "Task[[object], None]", message: object) -> None:
-    """Classify one page; a page that cannot be finished now goes back to its queue."""
-    started = time.monotonic()
+    """Classify one page; a page that cannot be finished now goes back to its queue.
+
+    Its attempts are counted in Redis, so that they outlive this process: one that ended without a word killed it.
+    """
+    page_id = str(self.request.id)
+    log = logger.bind(page=page_id)
     try:
         page = Page.from_wire(message)
     except NewerSchema as error:
-        logger.warning("page %s goes back: %s", self.request.id, error)
+        log.warning("page goes back", reason=str(error))
         time.sleep(PAUSE_SECONDS)
         raise Return(str(error), requeue=True) from error
     except MessageError as error:
-        logger.error("message %s is no page and is dropped: %s", self.request.id, error)
+        log.error("message is no page and is dropped", reason=str(error), message=repr(message)[:SHOWN_CHARACTERS])
         return
+    log = log.bind(queue=page.queue.value, products=len(page.ids))
     try:
-        outcome = pipeline().classify(page)
-    except Unavailable as error:
-        logger.warning("page %s goes back to %s: %s", self.request.id, page.queue, error)
-        raise Return(str(error), requeue=True) from error
+        _work(page, page_id, _begin(page_id), log)
+    except ModelUnfit as error:
+        gate.report_unfit(str(error))
+        _go_back(page_id, log, error)
+    except (Unavailable, OperationalError) as error:
+        _go_back(page_id, log, error)
     except SoftTimeLimitExceeded as error:
-        logger.warning("page %s goes back to %s: it took too long", self.request.id, page.queue)
-        raise Return("time limit", requeue=True) from error
+        _cut_short(page, page_id, log, error)
     except Exception as error:
-        logger.exception("page %s goes back to %s after an unforeseen error", self.request.id, page.queue)
+        log.exception("page goes back after an unforeseen error")
         time.sleep(PAUSE_SECONDS)
-        raise Return(str(error), requeue=True) from error
-    logger.info(
-        "page %s from %s: %d predicted, %d rejected, %d known, %.3f s",
-        self.request.id,
-        page.queue,
-        len(outcome.predictions),
-        len(outcome.rejects),
-        len(outcome.known),
-        time.monotonic() - started,
-    )
+        raise Return(str(error), requeue=True) from error  # its attempt stays counted
+
+
+def look_again() -> None:
+    """Find out whether the model is right by now. The worker asks for this while it takes no pages."""
+    try:
+        pipeline().check_model()
+    except ModelUnfit as error:
+        gate.report_unfit(str(error))
+    except Unavailable:
+        pass  # no answer is no good news
+    else:
+        gate.report_fit()
+
+
+def _work(page: Page, page_id: str, attempt: int, log: structlog.stdlib.BoundLogger) -> None:
+    if len(page.ids) > LARGEST_PAGE:
+        _send_parts(page, page_id, settings().page_size)
+        log.warning("page is too large and is cut", into=settings().page_size)
+    elif attempt <= ATTEMPTS:
+        outcome = pipeline().classify(page)
+        _end(page_id, len(outcome.predictions) + len(outcome.rejects) + len(outcome.known))
+        log.info("page done", attempt=attempt, **_figures(outcome))
+    elif len(page.ids) > 1:
+        _send_parts(page, page_id, (len(page.ids) + 1) // 2, attempts=ATTEMPTS - 1)
+        log.warning("page ended its process again and again and is cut in two", attempts=attempt - 1)
+    else:
+        detail = (
+            f"{attempt - 1} attempts at it ended its process or failed: killed, out of memory, over "
+            "SHELVER_PAGE_TIME_LIMIT_SECONDS, or as the worker's log says"
+        )
+        pipeline().poison(page, detail)
+        _end(page_id)
+        log.error("product is rejected as poison", product=page.ids[0])
+
+
+def _go_back(page_id: str, log: structlog.stdlib.BoundLogger, error: Exception) -> None:
+    _end(page_id)  # its process lives
+    log.warning("page goes back", reason=str(error))
+    raise Return(str(error), requeue=True) from error
+
+
+def _cut_short(page: Page, page_id: str, log: structlog.stdlib.BoundLogger, error: SoftTimeLimitExceeded) -> None:
+    """Cut a page that took too long in two; a single product comes back, and its attempt stays counted."""
+    if len(page.ids) > 1:
+        try:
+            _send_parts(page, page_id, (len(page.ids) + 1) // 2)
+        except OperationalError:
+            pass
+        else:
+            log.warning("page took too long and is cut in two")
+            return
+    log.warning("page goes back", reason="it took too long")
+    raise Return("time limit", requeue=True) from error
+
+
+def _send_parts(page: Page, page_id: str, size: int, attempts: int = 0) -> None:
+    """Put a page's parts on its queue; a page is acknowledged afterwards, so that none of it can be lost.
+
+    A part of several products inherits `attempts`, so that one more is enough to cut it again; a single product has
+    them all before it, because it may only have been in bad company.
+    """
+    for number, start in enumerate(range(0, len(page.ids), size)):
+        ids = page.ids[start : start + size]
+        part_id = f"{page_id}.{number}"
+        if attempts and len(ids) > 1:
+            control().suspect(part_id, attempts)
+        part = replace(page, ids=ids)
+        app.send_task(TASK, (part.to_wire(),), queue=page.queue.value, task_id=part_id)
+    _end(page_id)
+
+
+def _begin(page_id: str) -> int:
+    try:
+        return control().begin(page_id)
+    except Unavailable:
+        return 1  # the page is in hand and can be finished; its attempts are for Redis to remember
+
+
+def _end(page_id: str, products: int = 0) -> None:
+    with suppress(Unavailable):  # as above; at worst the page is taken for a killer once more often than it was
+        control().end(page_id, products)
+
+
+def _figures(outcome: Outcome) -> dict[str, object]:
+    return {
+        "predicted": len(outcome.predictions),
+        "rejected": len(outcome.rejects),
+        "known": len(outcome.known),
+        "copied": outcome.copied,
+        "pictures": outcome.pictures,
+        "model_version": outcome.model_version,
+        "seconds": {stage: round(seconds, 4) for stage, seconds in outcome.seconds.items()},
+    }
+
+
+gate.Gate.settings = settings()
+gate.Gate.look_again = staticmethod(look_again)
+app.steps["consumer"].add(gate.Gate)

@@ -7,3 +7,7 @@ class ShelverError(Exception):
 
 class Unavailable(ShelverError):
     """A server does not answer for now: waiting can help."""
+
+
+class ModelUnfit(Unavailable):
+    """The model is missing, unknown to the store or not one of Shelver's: a person must act."""

@@ -60,6 +60,11 @@ class Product:
             digest.update(picture or b"")
         return digest.digest()
 
+    @property
+    def picture_key(self) -> int:
+        """The first 64 bits of the fingerprint, as the model's input `product`."""
+        return int.from_bytes(self.fingerprint[:8], "big", signed=True)
+
 
 def to_product_id(value: object) -> ProductId:
     """Return an integer id as a plain int (from BSON Int64 too) and anything else as its text."""

@@ -17,6 +17,8 @@ from worker.contract.errors import ShelverError
 from worker.contract.signature import Signature
 
 PREFIX = "SHELVER_"
+#: between the soft time limit, at which a page goes back, and the hard one, at which its process is killed
+HANDBACK_SECONDS = 5
 DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
@@ -118,7 +120,27 @@ class Settings(BaseSettings):
         description="how long a page waits in its worker for servers that are away, before it goes back to the queue",
     )
     page_time_limit_seconds: int = Field(
-        300, ge=10, description="a page that takes longer is stopped and given to another worker"
+        300,
+        ge=10,
+        description="a page that takes longer is stopped and cut in two; a worker that falls silent loses its page "
+        "after three times as long",
+    )
+    shutdown_seconds: int = Field(
+        20,
+        ge=1,
+        description="how long a worker that is told to stop may go on with its pages, before it gives them back",
+    )
+    pages_per_child: int = Field(1000, ge=1, description="pages after which a worker's child process is replaced")
+    child_memory_megabytes: int = Field(
+        1024, ge=128, description="memory above which a child process is replaced after its page"
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="how the worker logs: for a person, or a line of JSON each"
+    )
+    state_folder: str = Field(
+        "/tmp/shelver",  # noqa: S108 - a folder of ours; what is in it is not trusted with anything
+        min_length=1,
+        description="where workers say how they are, for shelver-worker live",
     )
 
     @field_validator("database_url")
@@ -137,11 +159,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         problems = []
-        if self.wait_limit_seconds + self.predict_timeout_seconds >= self.page_time_limit_seconds:
+        if self.wait_limit_seconds + self.predict_timeout_seconds >= self.page_soft_limit_seconds:
             problems.append(
                 f"{PREFIX}WAIT_LIMIT_SECONDS plus {PREFIX}PREDICT_TIMEOUT_SECONDS must stay below "
-                f"{PREFIX}PAGE_TIME_LIMIT_SECONDS, or a waiting page is stopped before it can go back: lower the first "
-                "or raise the last"
+                f"{PREFIX}PAGE_TIME_LIMIT_SECONDS less {HANDBACK_SECONDS}, or a waiting page is stopped before it can "
+                "go back: lower the first or raise the last"
             )
         if self.max_pictures > self.max_batch_pictures:
             problems.append(
@@ -152,9 +174,14 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def page_soft_limit_seconds(self) -> int:
+        """After this long a page is told to stop, and goes back by itself; at the limit its process is killed."""
+        return self.page_time_limit_seconds - HANDBACK_SECONDS
+
+    @property
     def visibility_timeout_seconds(self) -> int:
         """After this long an unacknowledged page is taken from a silent worker and given to another."""
-        return 3 * self.page_time_limit_seconds + 60
+        return 3 * self.page_time_limit_seconds + 10
 
     @property
     def model_signature(self) -> Signature:

@@ -1,0 +1,155 @@
+"""What workers and ops tell each other through Redis: paused queues, attempts at pages, work done, work waiting.
+
+It is kept beside the queues because it is worth as much as they are: when Redis is lost, so are the pages that
+it speaks of.
+"""
+
+import json
+import time
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from worker.contract.errors import Unavailable
+from worker.contract.messages import MessageError, Page, Queue
+from worker.contract.settings import Settings, redact
+
+PAUSED = "shelver:paused"
+ATTEMPTS = "shelver:attempts:"
+DONE = "shelver:done:"
+#: Celery's own: pages that a worker has taken and not acknowledged
+IN_FLIGHT = "unacked"
+ATTEMPTS_KEPT_SECONDS = 7 * 24 * 3600
+RATE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one queue holds."""
+
+    queue: Queue
+    is_paused: bool
+    #: pages that wait
+    depth: int
+    #: pages that workers have taken and not finished
+    in_flight: int
+    #: how long the next page in turn has been waiting, or the oldest in flight; None when there is none
+    oldest_seconds: float | None
+
+
+class Control:
+    """A connection to Redis. Build it after fork. Every method raises Unavailable when Redis does not answer."""
+
+    def __init__(self, settings: Settings):
+        timeout = settings.connect_timeout_seconds
+        self.address = redact(settings.redis_url)
+        self._redis = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout, decode_responses=True
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def ping(self) -> None:
+        """Do nothing, if Redis answers."""
+        with self._told():
+            self._redis.ping()
+
+    def paused(self) -> set[Queue]:
+        """Return the queues that no worker takes from for now."""
+        with self._told():
+            return {Queue(name) for name in self._redis.smembers(PAUSED) if name in set(Queue)}
+
+    def pause(self, queues: Iterable[Queue]) -> None:
+        """Have every worker stop taking pages from these queues within a second or two; it stays so until `resume`."""
+        with self._told():
+            self._redis.sadd(PAUSED, *(queue.value for queue in queues))
+
+    def resume(self, queues: Iterable[Queue]) -> None:
+        """Have every worker take pages from these queues again."""
+        with self._told():
+            self._redis.srem(PAUSED, *(queue.value for queue in queues))
+
+    def begin(self, page_id: str) -> int:
+        """Count one more attempt at a page and return which it is, from 1 on.
+
+        An attempt that does not `end` killed its process: nobody is left to say so.
+        """
+        with self._told(), self._redis.pipeline() as calls:
+            calls.incr(ATTEMPTS + page_id)
+            calls.expire(ATTEMPTS + page_id, ATTEMPTS_KEPT_SECONDS)
+            return int(calls.execute()[0])
+
+    def suspect(self, page_id: str, attempts: int) -> None:
+        """Take a page as begun this many times already: a part of one that killed its workers."""
+        with self._told():
+            self._redis.set(ATTEMPTS + page_id, attempts, ex=ATTEMPTS_KEPT_SECONDS)
+
+    def end(self, page_id: str, products: int = 0) -> None:
+        """Forget the attempts at a page, which did not kill its process, and count the products that it finished."""
+        minute = DONE + str(int(time.time() // RATE_SECONDS))
+        with self._told(), self._redis.pipeline() as calls:
+            calls.delete(ATTEMPTS + page_id)
+            if products:
+                calls.incrby(minute, products)
+                calls.expire(minute, 3 * RATE_SECONDS)
+            calls.execute()
+
+    def products_per_second(self) -> float:
+        """Return the rate of all workers over the last whole minute."""
+        with self._told():
+            done = self._redis.get(DONE + str(int(time.time() // RATE_SECONDS) - 1))
+        return int(done or 0) / RATE_SECONDS
+
+    def loads(self) -> list[Load]:
+        """Return what each queue holds, seen at one moment."""
+        with self._told(), self._redis.pipeline() as calls:
+            calls.smembers(PAUSED)
+            calls.hvals(IN_FLIGHT)
+            for queue in Queue:
+                calls.llen(queue.value)
+                calls.lindex(queue.value, -1)  # the next in turn
+            paused, taken, *rest = calls.execute()
+        flying = [each for each in map(_taken, taken) if each is not None]
+        return [
+            _load(queue, queue.value in paused, rest[2 * place], rest[2 * place + 1], flying)
+            for place, queue in enumerate(Queue)
+        ]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as error:
+            raise Unavailable(
+                f"Redis at {self.address} does not answer (SHELVER_REDIS_URL): {str(error)[:300]}"
+            ) from error
+
+
+def _load(queue: Queue, is_paused: bool, depth: int, first: str | None, flying: list[tuple[str, float | None]]) -> Load:
+    mine = [moment for name, moment in flying if name == queue.value]
+    moments = [moment for moment in [*mine, _queued_at(first)] if moment is not None]
+    return Load(queue, is_paused, depth, len(mine), max(0.0, time.time() - min(moments)) if moments else None)
+
+
+def _taken(entry: str) -> tuple[str, float | None] | None:
+    """Read a value of Celery's hash of unacknowledged messages, [message, exchange, queue]: its queue, its age."""
+    try:
+        message, _, queue = json.loads(entry)
+    except (ValueError, TypeError):
+        return None
+    return queue, _queued_at(message)
+
+
+def _queued_at(message: Any) -> float | None:
+    """Return when the page of a message, as Celery stores it, was enqueued; None for what is no page."""
+    try:
+        body = (json.loads(message) if isinstance(message, str) else message)["body"]
+        return Page.from_wire(json.loads(b64decode(body))[0][0]).queued_at
+    except (MessageError, ValueError, LookupError, TypeError):
+        return None
