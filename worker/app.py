@@ -42,6 +42,7 @@ def celery_app() -> Celery:
     app = Celery("shelver", include=["worker.tasks"], set_as_current=True)
     app.conf.update(
         celery_options(settings()),
+        broker_transport="worker.transport:Transport",
         # A page is acknowledged when its rows are stored, and comes back when its child or machine dies first.
         task_acks_late=True,
         task_reject_on_worker_lost=True,

@@ -16,11 +16,7 @@ PROCESSORS: list[structlog.typing.Processor] = [
 def set_up(style: Literal["text", "json"]) -> None:
     """Have every logger of this process, Celery's too, write to stderr in this style."""
     structlog.configure(
-        processors=[
-            *PROCESSORS,
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -32,12 +28,19 @@ def set_up(style: Literal["text", "json"]) -> None:
 
 
 def _formatter(style: Literal["text", "json"]) -> logging.Formatter:
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
     if style == "text":
-        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+        # Plain, because the prettier ones print local variables, and so the passwords among them.
+        plain = structlog.dev.plain_traceback
+        renderers = [
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False, exception_formatter=plain)
+        ]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*PROCESSORS, structlog.processors.format_exc_info],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=PROCESSORS,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
 
 
