@@ -12,17 +12,19 @@ import pytest
 import redis
 from celery import Celery
 from pymongo.collection import Collection
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from deploy.local.processes import Processes, Started
 from producer.queue import Pages
 from tests.conftest import command
+from tests.integration.conftest import register
 from tests.pictures import listing
+from trainer.run import Run
 from worker.contract.broker import celery_options
 from worker.contract.database import Database
 from worker.contract.messages import TASK, Page, Queue
 from worker.contract.settings import Settings
-from worker.contract.tables import predictions, rejects
+from worker.contract.tables import models, predictions, rejects
 
 Listings = Collection[dict[str, object]]
 
@@ -140,6 +142,53 @@ def test_a_page_of_a_newer_schema_stays_for_a_newer_worker(worker: Started, redi
     worker.process.wait(40)
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("new") + client.hlen("unacked") == 1
+
+
+def test_an_unfit_model_closes_the_queues_until_it_is_right(
+    line: Settings, run: Run, worker: Started, pages: Pages, listings: Listings, database: Database, redis_url: str
+) -> None:
+    """No page is taken meanwhile, the reason is told once, and nobody need start anything again."""
+    with database.begin() as connection:
+        connection.execute(delete(models))
+    listings.insert_many([listing(each) for each in range(1, 301)])
+    for _ in pages.send_all(range(1, 301), Queue.NEW):
+        pass
+    worker.wait_for("no page is taken until this is mended: .*version 1 is served but not registered")
+    time.sleep(6)  # several looks at the model
+    with redis.Redis.from_url(redis_url) as client:
+        assert (client.llen("new"), client.hlen("unacked")) == (5, 0)
+    log = worker.log.read_text()
+    assert log.count("no page is taken") == 1
+    assert log.count("page goes back") <= 4  # those in hand
+    register(run, line)
+    wait_for(lambda: count(database, predictions) == 300, worker)
+    worker.wait_for("the model is right: taking pages again")
+
+
+def test_a_page_of_too_many_ids_is_cut(
+    worker: Started, pages: Pages, listings: Listings, database: Database, redis_url: str
+) -> None:
+    """Whatever a foreign producer sends as one page is done as pages of the usual size."""
+    listings.insert_many([listing(each) for each in range(1, 101)])
+    pages.send(Page(tuple(range(1, 1201)), Queue.NEW))
+    wait_for(lambda: count(database, predictions) + count(database, rejects) == 1200, worker)
+    assert count(database, predictions) == 100
+    with redis.Redis.from_url(redis_url) as client:
+        wait_for(lambda: client.llen("new") + client.hlen("unacked") == 0, worker)
+        assert not client.keys("shelver:attempts:*")
+
+
+def test_what_is_no_message_harms_nobody(
+    worker: Started, pages: Pages, listings: Listings, database: Database, redis_url: str
+) -> None:
+    """Garbage that kombu cannot read is dropped with a line in the log; the page behind it is done."""
+    with redis.Redis.from_url(redis_url) as client:
+        for raw in (b"\x00\xff", b"garbage", b"[]", b"{}", b'{"body": "x"}'):
+            client.lpush("new", raw)
+    listings.insert_one(listing(1))
+    pages.send(Page((1,)))
+    wait_for(lambda: count(database, predictions) == 1, worker)
+    assert worker.log.read_text().count("is no message and is dropped") == 5
 
 
 def test_celery_options_pass_through_and_mistakes_are_one_sentence(line: Settings, tmp_path: Path) -> None:
