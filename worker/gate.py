@@ -17,6 +17,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 
+from worker import transport
 from worker.contract.errors import Unavailable
 from worker.contract.messages import Queue
 from worker.contract.settings import Settings
@@ -57,7 +58,7 @@ class Gate(bootsteps.StartStopStep):
         super().__init__(consumer)
         self._asked_for = list(consumer.app.amqp.queues.consume_from)  # in the order of -Q: the first goes first
         self._control: Control | None = None
-        self._timer: Any = None
+        self._timers: list[Any] = []
         self._open: list[str] = []
         self._paused: set[Queue] = set()
         self._told = ""
@@ -71,14 +72,17 @@ class Gate(bootsteps.StartStopStep):
         channel = consumer.task_consumer.channel
         has_room = channel.qos.can_consume
         channel.qos.can_consume = lambda: not unfit() and has_room()
-        self._timer = consumer.timer.call_repeatedly(LOOK_SECONDS, self._look, (consumer,))
+        self._timers = [
+            consumer.timer.call_repeatedly(LOOK_SECONDS, self._look, (consumer,)),
+            consumer.timer.call_repeatedly(transport.LOOK_SECONDS, lambda: None),  # wakes the loop, for it to look
+        ]
         self._look(consumer)
 
     def stop(self, consumer: Any) -> None:
         """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
 
     def terminate(self, consumer: Any) -> None:
         """Look no more, and leave no state file behind."""

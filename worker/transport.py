@@ -1,30 +1,73 @@
-"""Celery's Redis transport, which does not die of a message that it cannot read.
+"""Celery's Redis transport, made to lose nothing.
 
-kombu's own raises in the worker's event loop, which ends the worker; the message is gone from the queue by then, and
-the next of its kind ends the next worker.
+kombu's own takes a message off its queue and writes down only afterwards that a worker has it: between the two it is
+nowhere but in a socket's buffer, and gone for good when the worker or the network dies then. Ours does both in one step
+in Redis, so that a message is always on a queue or among the unacknowledged ones, which come back.
+
+kombu's own also raises in the worker's event loop for what is no message at all, which ends the worker; and the next
+of its kind ends the next worker. Ours drops it with a line in the log.
 """
+
+import time
 
 import structlog
 from kombu.transport import redis
 
 logger = structlog.stdlib.get_logger("worker")
 
+#: takes the next message of the first queue that has one, and enters it among the unacknowledged ones as kombu does.
+#: KEYS: the queues, then kombu's hash of messages and its index by time. Returns {queue, message}, or nothing.
+TAKE = """
+for place = 1, #KEYS - 2 do
+  local message = redis.call('RPOP', KEYS[place])
+  if message then
+    local sound, properties = pcall(function() return cjson.decode(message).properties end)
+    if sound and type(properties) == 'table' and type(properties.delivery_tag) == 'string' then
+      local from = type(properties.delivery_info) == 'table' and properties.delivery_info or {}
+      local way = cjson.encode(from.exchange or '') .. ',' .. cjson.encode(from.routing_key or '')
+      redis.call('HSET', KEYS[#KEYS - 1], properties.delivery_tag, '[' .. message .. ',' .. way .. ']')
+      redis.call('ZADD', KEYS[#KEYS], redis.call('TIME')[1], properties.delivery_tag)
+    end
+    return {KEYS[place], message}
+  end
+end
+return false
+"""
+#: after all queues were found empty: a script cannot wait for a message as BRPOP does
+LOOK_SECONDS = 0.05
 SHOWN_CHARACTERS = 500
 
 
-class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
-    """A channel that drops, with a line in the log, what is no message at all."""
+class Channel(redis.Channel):
+    """A channel that takes messages with TAKE. The worker's event loop must wake up every LOOK_SECONDS."""
+
+    _found_nothing_at = 0.0  # on the monotonic clock
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if time.monotonic() - self._found_nothing_at < LOOK_SECONDS:
+            return
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        keys = [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
+        keys += [self.unacked_key, self.unacked_index_key]
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = time.monotonic()
+        self.client.connection.send_command("EVAL", TAKE, len(keys), *keys)
 
     def _brpop_read(self, **options: object) -> object:
         try:
             return super()._brpop_read(**options)
+        except redis.Empty:
+            self._found_nothing_at = time.monotonic()
+            raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             shown = str(getattr(error, "doc", ""))[:SHOWN_CHARACTERS]
             logger.error("something on a queue is no message and is dropped", reason=repr(error)[:300], content=shown)
             return True
 
 
-class Transport(redis.Transport):  # type: ignore[misc]
+class Transport(redis.Transport):
     """The transport of that channel."""
 
     Channel = Channel
