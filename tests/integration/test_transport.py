@@ -1,0 +1,80 @@
+"""Taking messages from Redis: in one step off the queue and among the unacknowledged ones."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from kombu import Connection
+
+from producer.queue import Pages
+from worker.contract.messages import Page, Queue
+from worker.contract.settings import Settings
+from worker.transport import TAKE, Channel, Transport
+
+KEYS = ["new", "backfill", "unacked", "unacked_index"]
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator["redis.Redis[str]"]:
+    """An empty Redis."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def pages(redis_url: str) -> Iterator[Pages]:
+    pages = Pages(Settings(redis_url=redis_url))
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def channel(redis_url: str) -> Iterator[Channel]:
+    """A channel as Celery's consumer has it, whose unacknowledged messages are anybody's after a second."""
+    options = {"visibility_timeout": 1, "unacked_restore_interval": 1, "queue_order_strategy": "priority"}
+    with Connection(redis_url, transport=Transport, transport_options=options) as connection:
+        channel = connection.default_channel
+        for queue in Queue:
+            channel.basic_consume(queue.value, no_ack=False, callback=lambda message: None, consumer_tag=queue.value)
+        yield channel
+
+
+def test_a_worker_that_dies_before_it_reads_what_it_took_loses_nothing(
+    client: "redis.Redis[str]", pages: Pages, channel: Channel
+) -> None:
+    """The message is among the unacknowledged ones by then, and comes back as it was."""
+    pages.send(Page((1, 2, 3)))
+    before = client.lindex("new", 0)
+    channel.client.connection = channel.client.connection_pool.get_connection()  # as the event loop gives it one
+    channel._brpop_start()
+    while client.llen("new"):
+        time.sleep(0.01)
+    channel.client.connection.disconnect()  # with the answer still in the socket
+    assert (client.llen("new"), client.hlen("unacked"), client.zcard("unacked_index")) == (0, 1, 1)
+    time.sleep(1.1)
+    channel.qos.restore_visible()
+    assert (client.llen("new"), client.hlen("unacked"), client.zcard("unacked_index")) == (1, 0, 0)
+    assert '"redelivered": true' in client.lindex("new", 0)
+    assert client.lindex("new", 0).count('"body"') == before.count('"body"') == 1
+
+
+def test_new_pages_are_taken_before_a_backlog(client: "redis.Redis[str]", pages: Pages) -> None:
+    """In the order of the queues, and within a queue in the order of arrival."""
+    for identity, queue in ((1, Queue.BACKFILL), (2, Queue.NEW), (3, Queue.NEW)):
+        pages.send(Page((identity,), queue))
+    assert [client.eval(TAKE, 4, *KEYS)[0] for _ in range(3)] == ["new", "new", "backfill"]
+    assert client.eval(TAKE, 4, *KEYS) is None
+    assert client.hlen("unacked") == 3
+
+
+@pytest.mark.parametrize(
+    "message", ["", "garbage", "[]", "{}", '{"properties": 3}', '{"properties": {"delivery_tag": {}}}', "[" * 5000]
+)
+def test_what_is_no_message_is_taken_and_not_kept(client: "redis.Redis[str]", message: str) -> None:
+    """It has no tag to be kept under; the worker says what it was."""
+    client.lpush("new", message)
+    assert client.eval(TAKE, 4, *KEYS) == ["new", message]
+    assert client.hlen("unacked") == 0
