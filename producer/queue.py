@@ -1,54 +1,13 @@
-"""Put product ids on the queue, in pages."""
+"""`enqueue`, as the catalog system calls it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
-from itertools import islice
-
-from celery import Celery
-from kombu.exceptions import OperationalError
 
 from worker.contract import settings as configuration
-from worker.contract.broker import celery_options
-from worker.contract.errors import Unavailable
-from worker.contract.messages import TASK, Page, Queue
-from worker.contract.product import ProductId
-from worker.contract.settings import Settings, redact
+from worker.contract.messages import Queue
+from worker.contract.sender import Pages, QueueUnavailable
 
-#: after a failed attempt to publish a page; with the connect timeout this bounds how long a caller waits
-RETRIES = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
-
-
-class QueueUnavailable(Unavailable):
-    """Redis did not take a page. What was enqueued before it stays enqueued; enqueueing again is harmless."""
-
-
-class Pages:
-    """Sends pages to Redis over one connection pool."""
-
-    def __init__(self, settings: Settings):
-        self._settings = settings
-        self._app = Celery("shelver", set_as_current=False)
-        self._app.conf.update(celery_options(settings))
-
-    def send(self, page: Page) -> None:
-        """Put one page on its queue; raises QueueUnavailable after a bounded time."""
-        try:
-            self._app.send_task(TASK, (page.to_wire(),), queue=page.queue.value, retry=True, retry_policy=RETRIES)
-        except (OperationalError, OSError) as error:
-            raise QueueUnavailable(
-                f"Redis at {redact(self._settings.redis_url)} takes no page (SHELVER_REDIS_URL): {error}"
-            ) from error
-
-    def send_all(self, ids: Iterable[ProductId], queue: Queue) -> Iterator[int]:
-        """Cut `ids` into pages and send them, yielding the number of ids of each page once it is on the queue."""
-        remaining = iter(ids)
-        while chunk := tuple(islice(remaining, self._settings.page_size)):
-            self.send(Page(chunk, queue))
-            yield len(chunk)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._app.close()
+__all__ = ["Pages", "QueueUnavailable", "enqueue"]
 
 
 @cache

@@ -59,6 +59,7 @@ def celery_app() -> Celery:
         # A page in hand is finished and stored though Redis is away; when it comes again it is found to be known.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # without end: it would give up after a hundred
         worker_send_task_events=False,
     )
     return app

@@ -19,13 +19,16 @@ class Catalog:
         self._address = redact(settings.mongo_url)
         timeout = int(settings.connect_timeout_seconds * 1000)
         # Sockets may take longer than the first answer: a page is several megabytes.
-        self._client: MongoClient[dict[str, object]] = MongoClient(
-            settings.mongo_url,
-            serverSelectionTimeoutMS=timeout,
-            connectTimeoutMS=timeout,
-            socketTimeoutMS=6 * timeout,
-            appname="shelver-worker",
-        )
+        try:
+            self._client: MongoClient[dict[str, object]] = MongoClient(
+                settings.mongo_url,
+                serverSelectionTimeoutMS=timeout,
+                connectTimeoutMS=timeout,
+                socketTimeoutMS=6 * timeout,
+                appname="shelver-worker",
+            )
+        except PyMongoError as error:  # mongodb+srv:// is looked up at once
+            raise self._unavailable(error) from error
         database = self._client.get_database(settings.mongo_database, codec_options=CODEC)
         self._products = database.get_collection(settings.mongo_collection)
 
@@ -70,4 +73,9 @@ class Catalog:
         return list(self._products.find({"_id": {"$in": list(ids)}}, fields)) if ids else []
 
     def _unavailable(self, error: PyMongoError) -> Unavailable:
-        return Unavailable(f"MongoDB at {self._address} does not answer (SHELVER_MONGO_URL): {str(error)[:300]}")
+        return Unavailable(f"MongoDB at {self._address} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
+
+
+def _cause(error: PyMongoError) -> str:
+    """Return what went wrong, without the description of the whole replica set that follows it."""
+    return str(error).partition(", Timeout:")[0][:300]

@@ -64,6 +64,7 @@ class Gate(bootsteps.StartStopStep):
         self._told = ""
         self._looked_at = 0.0
         self._state = StateFile(Path(self.settings.state_folder))
+        self._state.write([], "")  # a worker that starts while Redis is away is alive all the same
 
     def start(self, consumer: Any) -> None:
         """Begin to look; called again after every loss of Redis."""

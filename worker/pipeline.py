@@ -23,7 +23,7 @@ import stamina
 from worker.catalog import Catalog
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import Page
-from worker.contract.product import Product, stand_in_id
+from worker.contract.product import Product, ProductId, stand_in_id
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.outcome import Outcome, Prediction
@@ -78,8 +78,7 @@ class Pipeline:
 
     def poison(self, page: Page, detail: str) -> Outcome:
         """Store the products of a page as rejects without touching them; raises as `classify` does."""
-        ids = [stand_in_id(each) if isinstance(each, str) else each for each in page.ids]
-        outcome = Outcome(page, rejects=[Reject(each, Reason.POISON, detail) for each in ids])
+        outcome = Outcome(page, rejects=[_poisonous(each, detail) for each in page.ids])
         _Patience(self._settings.wait_limit_seconds, outcome.seconds)("save", self._store.save, outcome)
         return outcome
 
@@ -113,6 +112,12 @@ class Pipeline:
         first, first_rejects = self._predict(products[:half], waited, outcome, prove)
         second, second_rejects = self._predict(products[half:], waited, outcome, prove)
         return first + second, first_rejects + second_rejects
+
+
+def _poisonous(identity: ProductId, detail: str) -> Reject:
+    if isinstance(identity, str):
+        return Reject(stand_in_id(identity), Reason.BAD_ID, f"_id is {identity}; {detail}")
+    return Reject(identity, Reason.POISON, detail)
 
 
 def _by_pictures(products: Iterable[Product]) -> dict[bytes, list[Product]]:

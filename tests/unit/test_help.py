@@ -3,19 +3,28 @@
 import importlib
 from collections.abc import Iterator
 
+import click
 import pytest
 import typer
 from typer.testing import CliRunner
 
 COMMANDS = {
-    "worker": {"run", "migrate", "show", "settings"},
+    "worker": {
+        *("run", "migrate", "show", "settings", "rejects"),
+        *("pause", "resume", "drain", "status", "live", "ready"),
+    },
     "trainer": {
         *("index", "explore", "translate", "prepare", "configs", "fit", "evaluate", "compare", "predict"),
         *("publish", "label", "submit", "serve"),
     },
-    "producer": {"load", "watch", "backfill", "enqueue"},
+    "producer": {"load", "watch", "backfill", "reconcile", "enqueue"},
 }
-EVERY = [(process, command) for process, commands in COMMANDS.items() for command in sorted(commands)]
+#: of commands that are a group
+WITHIN = {("worker", "rejects"): {"list", "show", "replay", "drop"}}
+EVERY = [
+    *((process, command) for process, commands in COMMANDS.items() for command in sorted(commands)),
+    *((process, f"{group} {each}") for (process, group), inner in WITHIN.items() for each in sorted(inner)),
+]
 
 
 def app(process: str) -> typer.Typer:
@@ -28,6 +37,13 @@ def said(process: str, *arguments: str) -> str:
     return done.output
 
 
+def find(process: str, command: str) -> click.Command:
+    found = typer.main.get_command(app(process))
+    for name in command.split():
+        found = found.commands[name]
+    return found
+
+
 @pytest.mark.parametrize("process", COMMANDS)
 def test_help_names_each_command(process: str) -> None:
     """Whoever types shelver-… --help sees all that it can do, and none is missing from this test."""
@@ -37,18 +53,25 @@ def test_help_names_each_command(process: str) -> None:
     assert all(f" {command} " in told for command in COMMANDS[process])
 
 
+@pytest.mark.parametrize(("process", "group"), WITHIN)
+def test_help_of_a_group_names_each_command(process: str, group: str) -> None:
+    """The same for commands of commands."""
+    assert set(find(process, group).commands) == WITHIN[process, group]
+    assert all(f" {command} " in said(process, group, "--help") for command in WITHIN[process, group])
+
+
 @pytest.mark.parametrize(("process", "command"), EVERY)
 def test_each_command_has_its_help(process: str, command: str) -> None:
     """The first line says what it does."""
-    found = typer.main.get_command(app(process)).commands[command]
-    told = said(process, command, "--help")
+    found = find(process, command)
+    told = said(process, *command.split(), "--help")
     assert f"Usage: shelver-{process} {command} " in told
     assert found.help.splitlines()[0][:60] in told
 
 
 def parameters() -> Iterator[tuple[str, str, str]]:
     for process, command in EVERY:
-        for parameter in typer.main.get_command(app(process)).commands[command].params:
+        for parameter in find(process, command).params:
             if parameter.name != "help":
                 yield process, command, parameter.name
 
@@ -56,6 +79,6 @@ def parameters() -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize(("process", "command", "name"), list(parameters()), ids="-".join)
 def test_each_option_is_explained(process: str, command: str, name: str) -> None:
     """No option has to be guessed at."""
-    found = typer.main.get_command(app(process)).commands[command]
+    found = find(process, command)
     (parameter,) = [each for each in found.params if each.name == name]
     assert parameter.help

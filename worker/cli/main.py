@@ -1,72 +1,64 @@
-"""shelver-worker: classify pages, keep the store, and say what is known of a product."""
+"""run, migrate, show, settings: what every installation needs."""
 
 import logging
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from worker import lookup, schema
+from worker.cli.arguments import to_key
 from worker.contract import settings as configuration
-from worker.contract.command import run as run_command
 from worker.contract.errors import ShelverError
 from worker.contract.messages import Queue
-from worker.contract.product import stand_in_id, to_product_id
 
-app = typer.Typer(
-    name="shelver-worker",
-    help="Classify newly listed products: pages of ids from Redis, pictures from MongoDB, answers from TensorFlow "
-    "Serving, rows in SQL. Everything is set by SHELVER_ variables; `shelver-worker settings` lists them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-CELERY_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+if TYPE_CHECKING:
+    from worker.lookup import Found
 
 
-@app.command(context_settings=CELERY_OPTIONS)
 def run(context: typer.Context) -> None:
     """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
 
     By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
     """
     settings = configuration.load()
-    schema.check(settings)
-    from worker import logs
-    from worker.tasks import app as celery  # here, so that --help and `show` need no Celery
-
-    logs.set_up(settings.log_format)
-
     for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)  # the task itself logs one line a page
+    from worker import logs, schema
+
+    logs.set_up(settings.log_format)
+    schema.check(settings)
+    from worker.tasks import app as celery  # here, so that the other commands need no Celery
+
     defaults = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):
         defaults += ["--queues", ",".join(Queue)]
     try:
-        celery.worker_main(["worker", *defaults, *context.args])
+        celery.worker_main(["--quiet", "worker", *defaults, *context.args])
     except click.ClickException as error:
         raise ShelverError(f"{error.format_message()}: celery worker --help lists what passes through") from error
 
 
-@app.command()
 def migrate() -> None:
     """Create the tables in the SQL store, or bring them to this version. Safe to run twice, or by two at once."""
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    from worker import schema
+
     settings = configuration.load()
     revision = schema.migrate(settings)
     typer.echo(f"{configuration.redact(settings.database_url)} is at schema {revision}")
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
 def show(
     ids: Annotated[list[str], typer.Argument(help="product ids, as in the catalog")],
     candidates: Annotated[int, typer.Option(min=0, help="how many of the ranked candidates to print")] = 5,
 ) -> None:
     """Print what is known of products: predicted, rejected with the reason, pending or unknown, with names."""
+    from worker import lookup
+
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    numbers = [_number(each) for each in ids]
+    numbers = [to_key(each) for each in ids]
     for asked, known in zip(ids, lookup.look_up(configuration.load(), numbers), strict=True):
         console.print(f"{asked}  {known.status}")
         if known.reject:
@@ -75,17 +67,7 @@ def show(
             _print_prediction(console, found, candidates)
 
 
-def _number(identity: str) -> int:
-    """Return the key under which the store has an id; one that is no 64-bit integer stands under another number."""
-    try:
-        number = int(identity)
-    except ValueError:
-        return stand_in_id(identity)
-    product_id = to_product_id(number)
-    return product_id if isinstance(product_id, int) else stand_in_id(product_id)
-
-
-def _print_prediction(console: Console, found: lookup.Found, candidates: int) -> None:
+def _print_prediction(console: Console, found: "Found", candidates: int) -> None:
     at = f"{found.predicted_at:%Y-%m-%d %H:%M:%S} UTC"
     console.print(f"  model {found.model}, {found.picture_count} picture(s), {at}")
     console.print("  " + " > ".join(f"{shelf.name} {shelf.score:.3f}" for shelf in found.path))
@@ -95,15 +77,9 @@ def _print_prediction(console: Console, found: lookup.Found, candidates: int) ->
         console.print(f"    {rank}. {shelf.score:.4f}  {shelf.name} ({shelf.category_id})")
 
 
-@app.command()
 def settings() -> None:
     """List every setting with its default and its meaning."""
     table = Table(Column("variable", no_wrap=True), "default", "meaning")
     for name, field in configuration.Settings.model_fields.items():
         table.add_row(configuration.variable(name), str(field.default), field.description)
     Console().print(table)
-
-
-def main() -> NoReturn:
-    """Run the command line."""
-    run_command(app)

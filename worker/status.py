@@ -1,0 +1,120 @@
+"""How the whole line is: what waits, how fast it goes, which model answers, and which server does not."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from sqlalchemy import text
+
+from worker.catalog import Catalog
+from worker.contract.database import Database
+from worker.contract.errors import ModelUnfit
+from worker.contract.rejects import Reason
+from worker.contract.settings import Settings
+from worker.control import Control, Load
+from worker.dependencies import Asked, Dependency
+from worker.rejected import Choice, Rejects
+from worker.serving import Serving
+from worker.store import NotRegistered, Store
+
+#: for a server that does not answer to be told by its client, with the reason, before it is given up without
+GRACE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model in use."""
+
+    name: str
+    #: None when the model server does not say
+    version: int | None = None
+    #: whether the store has its row; None when that is not known
+    is_registered: bool | None = None
+    #: why nothing can be predicted with it; None too when the model server does not answer
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What could be learnt; a server that does not answer leaves its part None."""
+
+    dependencies: list[Dependency]
+    model: Model
+    queues: list[Load] | None
+    #: of all workers over the last whole minute
+    products_per_second: float | None
+    #: all that are in the store, by reason
+    rejects: dict[Reason, int] | None
+
+    @property
+    def answers(self) -> bool:
+        """Whether every dependency does."""
+        return all(each.problem is None for each in self.dependencies)
+
+    def problems(self) -> list[str]:
+        """Return why a worker could predict nothing now, a sentence each; none when it could."""
+        told = [*(each.problem for each in self.dependencies), self.model.problem]
+        return [problem for problem in told if problem is not None]
+
+
+def look(settings: Settings) -> Status:
+    """Ask every server at the same time, each for SHELVER_CONNECT_TIMEOUT_SECONDS; raises nothing."""
+    mongodb = Asked("MongoDB", settings.mongo_url, "SHELVER_MONGO_URL", _ask_mongodb, settings)
+    redis = Asked("Redis", settings.redis_url, "SHELVER_REDIS_URL", _ask_redis, settings)
+    store = Asked("SQL store", settings.database_url, "SHELVER_DATABASE_URL", _ask_store, settings)
+    serving = Asked("model server", settings.serving_address, "SHELVER_SERVING_ADDRESS", _ask_serving, settings)
+    deadline = time.monotonic() + settings.connect_timeout_seconds + GRACE_SECONDS
+    dependencies = [each.told(deadline) for each in (mongodb, redis, store, serving)]
+    loads, rate = redis.result or (None, None)
+    model = serving.result or Model(settings.model_name)
+    return Status(dependencies, _compare(model, store, settings), loads, rate, store.result)
+
+
+def _ask_mongodb(asked: Asked[None], settings: Settings) -> None:
+    with closing(Catalog(settings)) as catalog:
+        asked.timed(lambda: catalog.listed([0]))  # a ping would pass without a password
+
+
+def _ask_redis(asked: Asked[tuple[list[Load], float]], settings: Settings) -> tuple[list[Load], float]:
+    with closing(Control(settings)) as control:
+        asked.timed(control.ping)
+        return control.loads(), control.products_per_second()
+
+
+def _ask_store(asked: Asked[dict[Reason, int]], settings: Settings) -> dict[Reason, int]:
+    with closing(Database(settings.database_url)) as database, closing(Rejects(settings)) as rejects:
+
+        def ask() -> None:
+            with database.begin() as connection:
+                connection.execute(text("SELECT 1"))
+
+        asked.timed(ask)
+        return rejects.counts(Choice())
+
+
+def _ask_serving(asked: Asked[Model], settings: Settings) -> Model:
+    with closing(Serving(settings)) as serving:
+        try:
+            asked.timed(serving.model)
+            return Model(settings.model_name, serving.model().version)
+        except ModelUnfit as error:  # it answers, and this is what it says
+            return Model(settings.model_name, problem=str(error))
+
+
+def _compare(model: Model, store: Asked[dict[Reason, int]], settings: Settings) -> Model:
+    """Find out whether the store has the model's row."""
+    if model.version is None or store.result is None:
+        return model
+    version = model.version
+
+    def ask(asked: Asked[Model], _: Settings) -> Model:
+        with closing(Store(settings)) as rows:
+            try:
+                rows.model_id(version)
+            except NotRegistered as error:
+                return replace(model, is_registered=False, problem=str(error))
+        return replace(model, is_registered=True)
+
+    asked = Asked("SQL store", settings.database_url, "SHELVER_DATABASE_URL", ask, settings)
+    asked.told(time.monotonic() + settings.connect_timeout_seconds)
+    return asked.result or model
