@@ -1,8 +1,13 @@
 """shelver-producer: bring listings to the queue."""
 
+import json
 import logging
 import signal
 import threading
+import time
+from collections import deque
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -20,7 +25,9 @@ from rich.progress import (
 from producer import backfill as backfilling
 from producer import load as loading
 from producer.listings import open_listings
+from producer.progress import listings_progress
 from producer.queue import Pages
+from producer.reconcile import Reconciler
 from producer.watch import Watcher
 from worker.contract import settings as configuration
 from worker.contract.command import run as run_command
@@ -105,6 +112,58 @@ def backfill(
                 done += count
                 progress.advance(task, count)
     typer.echo(f"{done:,} products enqueued on {Queue.BACKFILL}")
+
+
+@app.command()
+def reconcile(
+    first: Annotated[int | None, typer.Option("--from", min=-(2**63), max=2**63 - 1, help="first id, included")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=-(2**63), max=2**63 - 1, help="last id, included")] = None,
+    model_version: Annotated[
+        int | None,
+        typer.Option("--model-version", min=0, max=2**31 - 1, help="compare with this version, not the newest"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as one line of JSON")] = False,
+) -> None:
+    """Enqueue every listing that has neither prediction nor reject, e.g. after Redis lost its queues.
+
+    The catalog is compared with the store under the newest registered version
+    of SHELVER_MODEL_NAME, both in order of id. No picture is read: a listing
+    that was given other pictures counts as predicted; watch, enqueue or
+    backfill bring it to the workers, who look at the pictures.
+
+    Safe to run from cron, and twice: a product is predicted once per model and
+    pictures. What still waits in a queue counts as missing and is enqueued
+    again, so run it when the queues are short.
+
+    Exit code 0: nothing was missing, or all of it was enqueued (with --dry-run:
+    counted). 1: an error, told in one sentence; what was enqueued before it
+    stays enqueued.
+    """
+    settings = configuration.load()
+    started = time.monotonic()
+    where = backfilling.id_range(first, last)
+    enqueued = 0
+    with closing(Reconciler(settings)) as reconciler, open_listings(settings) as listings:
+        model = reconciler.model(model_version)
+        total = backfilling.count(listings, where)
+        with listings_progress() as progress, closing(Pages(settings)) as pages:
+            ids = progress.track(backfilling.ids(listings, where), total, description="reconciling")
+            missing = reconciler.missing(ids, model)
+            if dry_run:
+                deque(missing, maxlen=0)
+            else:
+                enqueued = sum(pages.send_all(missing, Queue.BACKFILL))
+    tally = reconciler.tally
+    if as_json:
+        facts = {"model": settings.model_name, "version": model.version, **asdict(tally), "enqueued": enqueued}
+        typer.echo(json.dumps({**facts, "dry_run": dry_run, "seconds": round(time.monotonic() - started, 3)}))
+        return
+    found = f"{tally.predicted:,} predicted, {tally.rejected:,} rejected, {tally.missing:,} missing"
+    typer.echo(
+        f"{tally.listings:,} listings against {settings.model_name} {model.version}: {found}; "
+        f"{enqueued:,} enqueued on {Queue.BACKFILL}"
+    )
 
 
 @app.command()

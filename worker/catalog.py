@@ -1,7 +1,9 @@
 """Products by id from MongoDB."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from bson.decimal128 import Decimal128
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -44,7 +46,7 @@ class Catalog:
         wanted = dict.fromkeys(ids)  # each once, in order
         numbers = [identity for identity in wanted if isinstance(identity, int)]
         try:
-            documents = {each["_id"]: each for each in self._find(numbers, {"category_id": 1, "imgs": 1})}
+            documents = {_number(each["_id"]): each for each in self._find(numbers, {"category_id": 1, "imgs": 1})}
         except PyMongoError as error:
             raise self._unavailable(error) from error
         products: list[Product] = []
@@ -65,7 +67,7 @@ class Catalog:
     def listed(self, ids: Sequence[int]) -> set[int]:
         """Return those of `ids` that are in the catalog; raises Unavailable when MongoDB does not answer."""
         try:
-            return {each["_id"] for each in self._find(ids, {"_id": 1})}  # type: ignore[misc]
+            return {_number(each["_id"]) for each in self._find(ids, {"_id": 1})}
         except PyMongoError as error:
             raise self._unavailable(error) from error
 
@@ -74,6 +76,11 @@ class Catalog:
 
     def _unavailable(self, error: PyMongoError) -> Unavailable:
         return Unavailable(f"MongoDB at {self._address} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
+
+
+def _number(identity: object) -> Any:
+    """Return an _id that MongoDB found as equal to an integer so that Python does, too: a Decimal128 equals nothing."""
+    return identity.to_decimal() if isinstance(identity, Decimal128) else identity
 
 
 def _cause(error: PyMongoError) -> str:

@@ -141,7 +141,7 @@ def _taken(entry: str) -> tuple[str, float | None] | None:
     """Read a value of Celery's hash of unacknowledged messages, [message, exchange, queue]: its queue, its age."""
     try:
         message, _, queue = json.loads(entry)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return queue, _queued_at(message)
 
@@ -151,5 +151,5 @@ def _queued_at(message: Any) -> float | None:
     try:
         body = (json.loads(message) if isinstance(message, str) else message)["body"]
         return Page.from_wire(json.loads(b64decode(body))[0][0]).queued_at
-    except (MessageError, ValueError, LookupError, TypeError):
+    except (MessageError, ValueError, LookupError, TypeError, RecursionError):
         return None

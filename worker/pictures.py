@@ -18,8 +18,13 @@ from worker.contract.signature import Signature
 Image.MAX_IMAGE_PIXELS = None
 
 MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
+#: what starts a scan of a JPEG. A progressive one has ten; each costs a pass over the whole picture, and a file of
+#: thousands would hold its process for minutes, in C, where no time limit is heard
+SCAN, MOST_SCANS = b"\xff\xda", 100
 #: JPEGs that TensorFlow decodes to the same bits as Pillow
 PLAIN_MODES = ("RGB", "L")
+#: the page's time is up, or the machine's memory
+NOT_THE_PICTURES_FAULT = (SoftTimeLimitExceeded, MemoryError)
 
 
 class PictureError(Exception):
@@ -114,8 +119,8 @@ def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
         raise PictureError(Reason.WRONG_FORMAT, f"is neither JPEG nor PNG ({start})")
     try:
         image = Image.open(io.BytesIO(data), formats=[kind])
-    except SoftTimeLimitExceeded:
-        raise  # the page's time is up; the picture is not to blame
+    except NOT_THE_PICTURES_FAULT:
+        raise
     except UnidentifiedImageError as error:
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {kind} (no readable header)") from error
     except Exception as error:  # Pillow's parsers raise whatever a hostile file makes them trip over
@@ -123,6 +128,8 @@ def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
     if image.width * image.height > settings.max_picture_pixels:
         limit = f"{settings.max_picture_pixels:,} pixels"
         raise PictureError(Reason.TOO_LARGE, f"claims {image.width:,} x {image.height:,}, more than {limit}")
+    if kind == "JPEG" and (scans := data.count(SCAN)) > MOST_SCANS:
+        raise PictureError(Reason.TOO_LARGE, f"has {scans:,} scans, more than {MOST_SCANS}")
     return image
 
 
@@ -135,7 +142,7 @@ def _decode(image: Image.Image, side: int | None) -> Image.Image:
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         image = image.convert("RGB")
-    except SoftTimeLimitExceeded:
+    except NOT_THE_PICTURES_FAULT:
         raise
     except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error

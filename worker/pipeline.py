@@ -64,12 +64,12 @@ class Pipeline:
         for copy in copies:
             outcome.predictions += [replace(copy, product=twin) for twin in twins.pop(copy.product.fingerprint)]
         alike_of = {alike[0].id: alike for alike in twins.values()}
-        outcome.copied = len(outcome.predictions) + sum(len(alike) - 1 for alike in twins.values())
+        outcome.copied = len(outcome.predictions)
         for group in groups((alike[0] for alike in twins.values()), self._settings):
             predictions, rejects = self._predict(group, waited, outcome)
-            outcome.predictions += [
-                replace(each, product=twin) for each in predictions for twin in alike_of[each.product.id]
-            ]
+            told = [replace(each, product=twin) for each in predictions for twin in alike_of[each.product.id]]
+            outcome.predictions += told
+            outcome.copied += len(told) - len(predictions)
             outcome.rejects += [
                 replace(each, product_id=twin.id) for each in rejects for twin in alike_of[each.product_id]
             ]

@@ -1,27 +1,26 @@
 """The TensorFlow Serving client: what the model is, and one Predict call."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.channel import OVERHEAD_BYTES, ROW_BYTES, Channel
 from worker.contract.errors import ModelUnfit, ShelverError, Unavailable
 from worker.contract.product import Product
 from worker.contract.settings import Settings
-from worker.contract.signature import PREFIXES, Signature, inputs, misfits, outputs
+from worker.contract.signature import PREFIXES, Signature
+from worker.model import Model, read
 from worker.outcome import Prediction
 from worker.pictures import Batch
-from worker.serving_api import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
-from worker.tensors import describe, from_proto, to_proto
+from worker.serving_api import get_model_metadata_pb2, predict_pb2
+from worker.tensors import from_proto, to_proto
 
-#: room for the labels and shapes around the pictures of a request
-MESSAGE_OVERHEAD_BYTES = 2**20
-#: while a call is under way; on an idle connection a server takes such pings for an attack, and hangs up
-KEEPALIVE_MILLISECONDS = 30_000
+#: after a refusal; they take turns, so that this reaches each of as many
+REPLICAS_ASKED = 8
 #: how long the server's word about its model holds: a new version must be noticed even by a worker that finds every
 #: product predicted by the old one, and so never calls Predict
 MODEL_AGE_SECONDS = 1.0
@@ -41,24 +40,15 @@ class Refused(ShelverError):
     """The model refuses these very pictures (INVALID_ARGUMENT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What the server says of the model it serves now."""
-
-    version: int
-    #: pixels; None when the server has the jpeg signature alone
-    side: int | None
-
-
 class Serving:
-    """One channel to the model server. Build it after fork: gRPC does not survive one."""
+    """The model server, all its replicas. Use it after fork."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._model: Model | None = None
         self._asked_at = 0.0  # on the monotonic clock
-        self._channel = grpc.insecure_channel(_target(settings.serving_address), _options(settings))
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._is_in_doubt = False
+        self._channel = Channel(settings)
 
     def close(self) -> None:
         """Close the channel."""
@@ -71,7 +61,11 @@ class Serving:
         """
         now = time.monotonic()
         if self._model is None or now - self._asked_at > MODEL_AGE_SECONDS:
-            self._model, self._asked_at = self._ask_model(), now
+            model = self._ask_model()
+            if self._is_in_doubt:
+                self._check_replicas(model)
+            self._channel.fit(model)
+            self._model, self._asked_at, self._is_in_doubt = model, now, False
         return self._model
 
     def predict(self, batch: Batch) -> list[Prediction]:
@@ -79,16 +73,22 @@ class Serving:
 
         Raises Refused when the pictures are at fault, ModelUnfit when the model is, else Unavailable.
         """
-        answer = self._call(self._stub.Predict, self._request(batch), self._settings.predict_timeout_seconds)
-        version = int(answer.model_spec.version.value)
-        ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
-        counted = from_proto(answer.outputs["pictures"])
-        firsts = np.flatnonzero(np.diff(batch.product, prepend=~batch.product[:1]))  # a product's pictures are adjacent
-        sent = np.diff(firsts, append=len(batch.product))
-        return [
-            _prediction(product, version, ranked, counted, row, count, self._say(version))
-            for product, row, count in zip(batch.products, firsts.tolist(), sent.tolist(), strict=True)
-        ]
+        self._check_size(batch)
+        answer = self._call("Predict", self._request(batch), self._settings.predict_timeout_seconds)
+        model = self._say(int(answer.model_spec.version.value))
+        try:
+            return list(_predictions(answer, batch, model))
+        except (LookupError, ValueError) as error:
+            self._model = None
+            told = f"{model} answers otherwise than it declares ({error!r}): publish it with shelver-trainer"
+            raise ModelUnfit(told) from error
+
+    def _check_size(self, batch: Batch) -> None:
+        """Raise Refused where gRPC would say RESOURCE_EXHAUSTED, as it does of a server that is worth waiting for."""
+        pictures = batch.pictures
+        size = pictures.nbytes if isinstance(pictures, np.ndarray) else sum(map(len, pictures))
+        if size + len(pictures) * ROW_BYTES + OVERHEAD_BYTES > self._channel.limits.request_bytes:
+            raise Refused(f"{size:,} bytes of pictures are more than one call takes")
 
     def _request(self, batch: Batch) -> Any:
         request = predict_pb2.PredictRequest()
@@ -102,38 +102,29 @@ class Serving:
     def _ask_model(self) -> Model:
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = self._settings.model_name
-        answer = self._call(self._stub.GetModelMetadata, request, self._settings.connect_timeout_seconds)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(signatures)
-        version = int(answer.model_spec.version.value)
-        wanted = self._settings.model_signature
-        if wanted.value not in signatures.signature_def:
-            raise ModelUnfit(
-                f"{self._say(version)} has no signature {wanted.value}: publish it with shelver-trainer, or set "
-                f"SHELVER_SIGNATURE={'pixels' if wanted is Signature.JPEG else 'jpeg'}"
-            )
-        definition = signatures.signature_def[wanted.value]
-        problems = [
-            *misfits("input", inputs(wanted), describe(definition.inputs)),
-            *misfits("output", outputs(), describe(definition.outputs)),
-        ]
-        if problems:
-            raise ModelUnfit(
-                f"{self._say(version)} does not fit: {'; '.join(problems)}; publish it with shelver-trainer"
-            )
-        side = _side(signatures)
-        if wanted is Signature.PIXELS and side is None:
-            raise ModelUnfit(f"{self._say(version)} does not say which square of pixels it takes; publish it anew")
-        return Model(version, side)
+        answer = self._call("GetModelMetadata", request, self._settings.connect_timeout_seconds)
+        return read(answer, self._settings.model_signature, self._say)
 
-    def _call(self, method: Callable[..., Any], request: Any, timeout_seconds: float) -> Any:
+    def _check_replicas(self, model: Model) -> None:
+        """Raise ModelUnfit while replicas take pixels of different sizes: half of them would refuse every product."""
+        for _ in range(REPLICAS_ASKED if self._settings.model_signature is Signature.PIXELS else 0):
+            other = self._ask_model()
+            if other.side != model.side:
+                raise ModelUnfit(
+                    f"the model servers at {self._settings.serving_address} disagree: version {model.version} takes "
+                    f"{model.side} x {model.side} pixels and version {other.version} {other.side} x {other.side}; have "
+                    "all of them serve one version"
+                )
+
+    def _call(self, method: str, request: Any, timeout_seconds: float) -> Any:
         try:
-            return method(request, timeout=timeout_seconds)
+            return getattr(self._channel.stub(), method)(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             code, detail = error.code(), (error.details() or "")[:300]
             if code not in WAITING_HELPS:
                 self._model = None  # it may have become another one: ask before the next call
-            if code is grpc.StatusCode.INVALID_ARGUMENT:
+            if code is grpc.StatusCode.INVALID_ARGUMENT and method == "Predict":
+                self._is_in_doubt = True
                 raise Refused(detail) from error
             place = f"the model server at {self._settings.serving_address}"
             if code in WAITING_HELPS:
@@ -149,21 +140,14 @@ class Serving:
         return f"model {self._settings.model_name} version {version} at {self._settings.serving_address}"
 
 
-def _target(address: str) -> str:
-    """One name may stand for several replicas: look all of them up, and take turns."""
-    return f"dns:///{address}"
-
-
-def _options(settings: Settings) -> list[tuple[str, Any]]:
-    # Larger of the two signatures: nothing is known of the model yet, and the limit only guards our own memory.
-    largest = settings.max_batch_pictures * max(settings.max_picture_bytes, 1024 * 1024 * 3) + MESSAGE_OVERHEAD_BYTES
-    return [
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.max_send_message_length", min(largest, 2**31 - 1)),
-        ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
-        ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
-        ("grpc.enable_retries", 0),  # waiting is the pipeline's business: one place decides how long
-    ]
+def _predictions(answer: Any, batch: Batch, model: str) -> Iterator[Prediction]:
+    version = int(answer.model_spec.version.value)
+    ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
+    counted = from_proto(answer.outputs["pictures"])
+    firsts = np.flatnonzero(np.diff(batch.product, prepend=~batch.product[:1]))  # a product's pictures are adjacent
+    sent = np.diff(firsts, append=len(batch.product))
+    for product, row, count in zip(batch.products, firsts.tolist(), sent.tolist(), strict=True):
+        yield _prediction(product, version, ranked, counted, row, count, model)
 
 
 def _ranked(tensors: Any, prefix: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -192,12 +176,3 @@ def _prediction(
 
 def _pairs(ids: NDArray[Any], scores: NDArray[Any]) -> Iterable[tuple[int, float]]:
     return zip(ids.tolist(), scores.tolist(), strict=True)
-
-
-def _side(signatures: Any) -> int | None:
-    if Signature.PIXELS.value not in signatures.signature_def:
-        return None
-    pixels = describe(signatures.signature_def[Signature.PIXELS.value].inputs).get("pixels")
-    if pixels is None or len(pixels.shape) != 4 or pixels.shape[1] != pixels.shape[2]:
-        return None
-    return pixels.shape[1]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, Table, delete, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, union_all
 
 from worker.contract.database import Database
 from worker.contract.errors import ModelUnfit
@@ -62,22 +62,22 @@ class Store:
                 for some in _batched(list(by_pictures), LOOKED_UP)
                 for source in connection.scalars(_any_with(model_id, some))
             ]
-            if not sources:
-                return []
-            ranked: dict[int, list[tuple[int, float]]] = {}
-            for row in connection.execute(_of(candidates, model_id, sources).order_by(candidates.c.rank)):
-                ranked.setdefault(row.product_id, []).append((row.category_id, row.score))
-            return [
+            rows = connection.execute(_answers(model_id, sources, list(by_pictures))).all() if sources else []
+        answers: dict[int, Prediction] = {}
+        for row in rows:
+            answer = answers.setdefault(
+                row.product_id,
                 Prediction(
                     by_pictures[row.fingerprint],
                     version,
-                    ranked[row.product_id],
+                    [],
                     (row.level2_id, row.level2_score),
                     (row.level1_id, row.level1_score),
                     row.picture_count,
-                )
-                for row in connection.execute(_of(predictions, model_id, sources))
-            ]
+                ),
+            )
+            answer.candidates.append((row.candidate_id, row.candidate_score))
+        return list(answers.values())
 
     def model_id(self, version: int) -> int:
         """Return the key of a model version; raises NotRegistered when it has no row, Unavailable as `known` does."""
@@ -126,8 +126,23 @@ def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> CompoundSelect[in
     return union_all(*(select(one.c.product_id) for one in ones))
 
 
-def _of(table: Table, model_id: int, product_ids: Sequence[int]) -> Select[Any]:
-    return select(table).where(table.c.model_id == model_id, table.c.product_id.in_(product_ids))
+def _answers(model_id: int, product_ids: Sequence[int], fingerprints: Sequence[bytes]) -> Select[Any]:
+    """Select whole answers, a row for each candidate, best first, of those products that still have these pictures.
+
+    In one statement, because another page may be replacing an answer meanwhile.
+    """
+    same = and_(candidates.c.product_id == predictions.c.product_id, candidates.c.model_id == predictions.c.model_id)
+    named = candidates.c.category_id.label("candidate_id"), candidates.c.score.label("candidate_score")
+    return (
+        select(predictions, *named)
+        .join(candidates, same)
+        .where(
+            predictions.c.model_id == model_id,
+            predictions.c.product_id.in_(product_ids),
+            predictions.c.fingerprint.in_(fingerprints),
+        )
+        .order_by(candidates.c.rank)
+    )
 
 
 def _batched(values: list[bytes], size: int) -> Iterator[list[bytes]]:

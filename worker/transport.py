@@ -61,7 +61,7 @@ class Channel(redis.Channel):
         except redis.Empty:
             self._found_nothing_at = time.monotonic()
             raise
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             shown = str(getattr(error, "doc", ""))[:SHOWN_CHARACTERS]
             logger.error("something on a queue is no message and is dropped", reason=repr(error)[:300], content=shown)
             return True

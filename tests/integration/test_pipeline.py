@@ -4,6 +4,7 @@ import io
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -22,16 +23,18 @@ from trainer.serve.server import ModelServer
 from worker import schema
 from worker.catalog import Catalog
 from worker.contract.database import Database
-from worker.contract.errors import Unavailable
+from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import Page, Queue
-from worker.contract.product import stand_in_id, to_product_id
+from worker.contract.product import Product, stand_in_id, to_product_id
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
+from worker.contract.signature import Signature
 from worker.contract.tables import candidates, models, predictions, rejects
 from worker.lookup import Status, look_up
 from worker.outcome import Outcome
+from worker.pictures import Batch, Stacker
 from worker.pipeline import Pipeline
-from worker.serving import ModelUnfit, Serving
+from worker.serving import Serving
 from worker.store import Store
 
 Listings = Collection[dict[str, object]]
@@ -188,6 +191,185 @@ def test_what_is_known_is_not_predicted_again(build: Build, listings: Listings, 
     assert after[2].fingerprint != before[2].fingerprint
 
 
+def answer_of(database: Database, identity: int) -> tuple[object, ...]:
+    """All that the model said of a product: its row, less what is the product's own, and its ranking."""
+    kept = ("category_id", "score", "margin", "level2_id", "level2_score", "level1_id", "level1_score", "picture_count")
+    with database.begin() as connection:
+        row = connection.execute(select(predictions).where(predictions.c.product_id == identity)).one()
+        ranked = select(candidates.c.rank, candidates.c.category_id, candidates.c.score)
+        ranked = ranked.where(candidates.c.product_id == identity).order_by(candidates.c.rank)
+        return (*(getattr(row, name) for name in kept), *map(tuple, connection.execute(ranked)))
+
+
+def test_twins_in_a_page_are_asked_about_once(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """The same bytes, the same answer, under each seller's own shelf; the order of pictures makes another product."""
+    same = (jpeg(1), jpeg(2))
+    listings.insert_many([listing(1, *same), listing(2, *same, category=77), listing(3), listing(4, *same, category=4)])
+    listings.insert_one(listing(5, *reversed(same)))
+    outcome = build(signature=signature).classify(Page((4, 3, 2, 1, 5)))
+    assert (sorted(predicted(outcome)), outcome.copied, outcome.pictures) == ([1, 2, 3, 4, 5], 2, 5)
+    assert answer_of(database, 1) == answer_of(database, 2) == answer_of(database, 4) != answer_of(database, 3)
+    stored = rows(database, predictions)
+    assert [stored[each].listed_category_id for each in (1, 2, 3, 4)] == [None, 77, None, 4]
+    assert stored[1].fingerprint == stored[4].fingerprint != stored[5].fingerprint
+
+
+def test_a_twin_of_an_earlier_page_gets_its_answer(build: Build, listings: Listings, database: Database) -> None:
+    """Without asking the model; queue and moment are those of its own page."""
+    listings.insert_many([listing(1), listing(2, jpeg(1)), listing(3, jpeg(1)), listing(4)])
+    pipeline = build()
+    first = pipeline.classify(Page((1,)))
+    assert (first.copied, first.pictures, first.model_version) == (0, 1, 1)
+    second = pipeline.classify(Page((2, 3), Queue.BACKFILL, queued_at=1_000_000_000))
+    assert (second.copied, second.pictures, second.model_version, second.known) == (2, 0, None, [])
+    assert answer_of(database, 1) == answer_of(database, 2) == answer_of(database, 3)
+    assert rows(database, predictions)[3].queue == Queue.BACKFILL
+    third = pipeline.classify(Page((1, 2, 3, 4)))
+    assert (sorted(third.known), predicted(third), third.copied, third.pictures) == ([1, 2, 3], [4], 0, 1)
+
+
+def test_a_product_on_another_shelf_copies_its_own_answer(build: Build, listings: Listings, database: Database) -> None:
+    """A seller who moves a listing gets a new row from the pictures that the model has seen."""
+    listings.insert_one(listing(1, category=1000000001))
+    pipeline = build()
+    pipeline.classify(Page((1,)))
+    before = answer_of(database, 1)
+    listings.update_one({"_id": 1}, {"$set": {"category_id": 1000000002}})
+    outcome = pipeline.classify(Page((1,)))
+    assert (outcome.copied, outcome.pictures, outcome.known) == (1, 0, [])
+    assert answer_of(database, 1) == before
+    assert rows(database, predictions)[1].listed_category_id == 1000000002
+
+
+def test_a_twin_of_a_rejected_product_is_rejected_alike(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """Each has a reject of its own, and none is copied from a page before: it is tried again."""
+    listings.insert_many([listing(1, b"x"), listing(2, b"x"), listing(3, jpeg(3)), listing(4, b"x")])
+    pipeline = build(signature=signature)
+    pipeline.classify(Page((1, 2, 3)))
+    refused = rows(database, rejects)
+    assert {each: row.reason for each, row in refused.items()} == dict.fromkeys((1, 2), Reason.WRONG_FORMAT)
+    assert refused[1].detail == refused[2].detail
+    pipeline.classify(Page((4, 1)))
+    assert {each: row.attempts for each, row in rows(database, rejects).items()} == {1: 2, 2: 1, 4: 1}
+
+
+def test_a_twin_that_only_pillow_reads_is_predicted_too(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """The batch is sent again in another form; twins keep their answers through that."""
+    scratched = only_pillow_reads()
+    listings.insert_many([listing(1, scratched), listing(2), listing(3, scratched)])
+    outcome = build(signature=signature).classify(Page((1, 2, 3)))
+    assert (sorted(predicted(outcome)), outcome.rejects, outcome.copied) == ([1, 2, 3], [], 1)
+    assert answer_of(database, 1) == answer_of(database, 3)
+
+
+def test_an_outcome_tells_what_it_took(build: Build, listings: Listings) -> None:
+    """Seconds of every stage that was gone through, for the log; none of a stage that was not needed."""
+    listings.insert_one(listing(1))
+    pipeline = build()
+    stages = {"catalog", "model", "known", "save"}
+    assert set(pipeline.classify(Page((1,))).seconds) == stages | {"stack", "predict"}
+    again = pipeline.classify(Page((1, 404)))
+    assert set(again.seconds) == stages
+    assert all(seconds >= 0 for seconds in again.seconds.values())
+
+
+def test_a_poisonous_page_ends_as_rejects(build: Build, listings: Listings, database: Database) -> None:
+    """No server but the store is asked, and an id that is no integer is told; a replayed product is predicted."""
+    listings.insert_one(listing(1))
+    pipeline = build(mongo_url="mongodb://127.0.0.1:9/", serving_address="127.0.0.1:9")
+    name = to_product_id(ObjectId())
+    outcome = pipeline.poison(Page((1, name)), "3 attempts at it ended its process")
+    assert [each.product_id for each in outcome.rejects] == [1, stand_in_id(name)]
+    assert {each: (row.reason, row.detail) for each, row in rows(database, rejects).items()} == {
+        1: (Reason.POISON, "3 attempts at it ended its process"),
+        stand_in_id(name): (Reason.BAD_ID, f"_id is {name}; 3 attempts at it ended its process"),
+    }
+    assert predicted(build().classify(Page((1,)))) == [1]
+    assert set(rows(database, rejects)) == {stand_in_id(name)}
+
+
+def test_a_poisonous_page_waits_for_a_store_that_is_away(build: Build) -> None:
+    """Its rejects are as little lost as predictions are."""
+    pipeline = build(database_url="postgresql+psycopg://u:secret@127.0.0.1:9/d", wait_limit_seconds=0.3)
+    with pytest.raises(Unavailable, match="SHELVER_DATABASE_URL") as told:
+        pipeline.poison(Page((1,)), "why")
+    assert "secret" not in str(told.value)
+
+
+def test_the_model_can_be_checked_without_a_page(build: Build) -> None:
+    """Right, missing, unregistered and away are four answers, and the last says nothing of the model."""
+    build().check_model()
+    with pytest.raises(ModelUnfit, match="does not serve nosuch"):
+        build(model_name="nosuch").check_model()
+    with pytest.raises(Unavailable, match="SHELVER_SERVING_ADDRESS") as told:
+        build(serving_address="127.0.0.1:9", connect_timeout_seconds=0.3).check_model()
+    assert not isinstance(told.value, ModelUnfit)
+
+
+def test_a_model_that_nobody_registered_is_unfit(build: Build, listings: Listings, database: Database) -> None:
+    """Told at once, however long servers are waited for: a person must publish it."""
+    with database.begin() as connection:
+        connection.execute(models.delete())
+    listings.insert_one(listing(1))
+    pipeline = build(wait_limit_seconds=10_000)
+    for ask in (pipeline.check_model, lambda: pipeline.classify(Page((1,)))):
+        with pytest.raises(ModelUnfit, match="version 1 is served but not registered"):
+            ask()
+
+
+def rows_of(batch: Batch) -> dict[str, np.ndarray]:
+    return {"pixels": np.asarray(batch.pictures), "product": batch.product, "picture": batch.picture}
+
+
+def joined(*batches: Batch) -> Batch:
+    """One batch of several, as the model server makes of requests that come together."""
+    parts = [rows_of(each) for each in batches]
+    pixels, product, picture = (np.concatenate([part[name] for part in parts]) for name in parts[0])
+    return Batch([product for each in batches for product in each.products], pixels, product, picture)
+
+
+@pytest.fixture
+def changed() -> list[Batch]:
+    """Requests of three workers: one product before and after its pictures were changed, and others beside it."""
+    stacker = Stacker(Settings(), Signature.PIXELS, 180)
+    before, after = Product(7, (jpeg(1), jpeg(2))), Product(7, (jpeg(1), jpeg(3), jpeg(4)))
+    groups = [before, Product(8, (jpeg(5),))], [after], [Product(9, (jpeg(6),)), Product(7, (jpeg(2), jpeg(1)))]
+    return [stacker.stack(group)[0] for group in groups]
+
+
+def test_requests_that_the_server_merges_do_not_mix_pictures(line: Settings, changed: list[Batch]) -> None:
+    """One id with other pictures in another request is another product: each gets the answer that it gets alone."""
+    with closing(Serving(line)) as serving:
+        alone = [each for batch in changed for each in serving.predict(batch)]
+        merged = serving.predict(joined(*changed))
+    assert [each.product for each in merged] == [each.product for each in alone]
+    assert [each.picture_count for each in merged] == [2, 1, 3, 1, 2]
+    for one, other in zip(merged, alone, strict=True):
+        assert [identity for identity, _ in one.candidates] == [identity for identity, _ in other.candidates]
+        assert [score for _, score in one.candidates] == pytest.approx([s for _, s in other.candidates], abs=1e-6)
+        assert one.level1 == pytest.approx(other.level1, abs=1e-6)
+
+
+def test_requests_that_the_server_merges_and_pads_may_repeat_a_product(
+    classifier: Classifier, changed: list[Batch]
+) -> None:
+    """The same page delivered to two workers, and a batch filled up with a row of the last: nothing counts twice."""
+    first, second, _ = changed
+    alone = {name: values.numpy() for name, values in classifier(**rows_of(first)).items()}
+    repeated = rows_of(joined(first, second, first))
+    padded = {name: np.concatenate([values, values[6:7], values[6:7]]) for name, values in repeated.items()}
+    answer = {name: values.numpy() for name, values in classifier(**padded).items()}
+    for name, values in alone.items():
+        for start in (0, 6):
+            assert answer[name][start : start + 3] == pytest.approx(values, abs=1e-6), name
+
+
 def test_a_page_over_the_batch_limit_goes_in_several_calls(
     build: Build, listings: Listings, database: Database
 ) -> None:
@@ -220,10 +402,10 @@ def test_a_server_that_stays_away_gives_the_page_back(
 
 
 def test_a_model_that_is_not_served_is_told_by_name(build: Build, listings: Listings) -> None:
-    """Nothing is rejected for it: the page waits until the model is there."""
+    """Nothing is rejected for it, and nothing waited for: a person must act, and the worker takes no more pages."""
     listings.insert_one(listing(1))
     with pytest.raises(ModelUnfit, match="does not serve nosuch.*SHELVER_MODEL_NAME"):
-        build(model_name="nosuch", wait_limit_seconds=0.3).classify(Page((1,)))
+        build(model_name="nosuch", wait_limit_seconds=10_000).classify(Page((1,)))
 
 
 def test_a_model_with_other_tensors_is_told_in_one_sentence(
@@ -240,7 +422,7 @@ def test_a_model_with_other_tensors_is_told_in_one_sentence(
     tf.saved_model.save(stranger, str(tmp_path / "shelver" / "1"), signatures=stranger.__call__)
     listings.insert_one(listing(1))
     with ModelServer(tmp_path, port=0) as server:
-        pipeline = build(serving_address=server.address, wait_limit_seconds=0.3)
+        pipeline = build(serving_address=server.address, wait_limit_seconds=10_000)
         with pytest.raises(ModelUnfit, match="does not fit: .*input pixels is missing.*output category is missing"):
             pipeline.classify(Page((1,)))
     assert not rows(database, rejects)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,106 @@ def test_known_means_the_same_model_and_the_same_pictures(store: Store, run: Run
     same, changed = Product(1, (jpeg(1),), 77), Product(2, (jpeg(99),), 77)
     assert store.known([same, changed, Product(3, (jpeg(3),), 77)], 1) == [1]
     assert store.known([Product(1, (jpeg(1),), 78)], 1) == []
+
+
+def seen(
+    run: Run, identity: int, picture: bytes, ranked: list[tuple[int, float]] = RANKED, version: int = 1
+) -> Outcome:
+    """A page that predicted one product from one picture."""
+    (made,) = outcome(run, identity).predictions
+    made = replace(made, product=Product(identity, (picture,), 77), candidates=ranked, model_version=version)
+    return Outcome(Page((identity,)), [made])
+
+
+def test_a_copy_is_the_answer_of_a_product_with_the_same_pictures(store: Store, run: Run) -> None:
+    """All of it, under the id and the shelf of the one that asks; others have none."""
+    store.save(seen(run, 1, b"a"))
+    twin = Product(2, (b"a",), 5)
+    (copy,) = store.copies([twin, Product(3, (b"b",)), Product(4, (b"a", b"a")), Product(5, (None,))], 1)
+    assert copy == replace(seen(run, 1, b"a").predictions[0], product=twin)
+
+
+def test_nothing_is_copied_without_products(store: Store) -> None:
+    """An empty page is no reason to ask which model that is."""
+    assert store.copies([], 99) == []
+
+
+def test_a_copy_is_of_the_same_model_version(store: Store, settings: Settings, run: Run) -> None:
+    """What another version said is no answer of this one; a version that nobody registered is told."""
+    register(run, settings, version=2)
+    store.save(seen(run, 1, b"a"))
+    assert store.copies([Product(2, (b"a",))], 2) == []
+    other = [(1000000006, 0.9), (1000000005, 0.1)]
+    store.save(seen(run, 3, b"a", other, version=2))
+    assert [each.candidates for each in store.copies([Product(2, (b"a",))], 2)] == [other]
+    assert [each.candidates for each in store.copies([Product(2, (b"a",))], 1)] == [RANKED]
+    with pytest.raises(NotRegistered, match="version 9"):
+        store.copies([Product(2, (b"a",))], 9)
+
+
+def test_a_copy_is_of_the_same_models_name(store: Store, settings: Settings, run: Run) -> None:
+    """Version 1 of another model is another model."""
+    other = Settings(database_url=settings.database_url, model_name="other")
+    register(run, other)
+    store.save(seen(run, 1, b"a"))
+    with closing(Store(other)) as of_other:
+        assert of_other.copies([Product(2, (b"a",))], 1) == []
+
+
+def test_one_of_many_with_the_same_pictures_is_copied(store: Store, run: Run) -> None:
+    """A picture that a thousand listings share is read once, not a thousand times."""
+    for identity in range(1, 6):
+        store.save(seen(run, identity, b"a"))
+    store.save(seen(run, 6, b"b"))
+    copies = store.copies([Product(10, (b"a",)), Product(11, (b"b",))], 1)
+    assert sorted(each.product.id for each in copies) == [10, 11]
+
+
+def test_a_copy_keeps_the_order_of_candidates(store: Store, database: Database, run: Run) -> None:
+    """Best first, however the rows lie in the table; equal scores stay as they were."""
+    ranked = [(1000000004, 0.4), (1000000001, 0.2), (1000000006, 0.2), (1000000002, 0.2)]
+    store.save(seen(run, 1, b"a", ranked))
+    with database.begin() as connection:  # written anew, the first comes last
+        row = connection.execute(select(candidates).where(candidates.c.rank == 1)).one()
+        connection.execute(candidates.delete().where(candidates.c.rank == 1))
+        connection.execute(candidates.insert().values(**row._mapping))
+    assert store.copies([Product(2, (b"a",))], 1)[0].candidates == ranked
+
+
+def test_a_product_on_another_shelf_is_its_own_twin(store: Store, database: Database, run: Run) -> None:
+    """Its row has the same pictures and another shelf: it is not known, and its own answer is copied."""
+    store.save(seen(run, 1, b"a"))
+    moved = Product(1, (b"a",), 78)
+    assert store.known([moved], 1) == []
+    store.save(Outcome(Page((1,)), store.copies([moved], 1)))
+    with database.begin() as connection:
+        assert connection.scalars(select(predictions.c.listed_category_id)).all() == [78]
+    assert store.known([moved], 1) == [1]
+    assert count(database, candidates) == len(RANKED)
+
+
+def test_a_product_with_new_pictures_is_no_source_for_its_old_ones(store: Store, run: Run) -> None:
+    """Only what a row says now is copied."""
+    store.save(seen(run, 1, b"a"))
+    store.save(seen(run, 1, b"b"))
+    assert store.copies([Product(2, (b"a",))], 1) == []
+    assert len(store.copies([Product(2, (b"b",))], 1)) == 1
+
+
+@pytest.mark.parametrize("number", [200, 201, 1000])
+def test_as_many_as_a_page_holds_can_be_copied(store: Store, run: Run, number: int) -> None:
+    """A statement has a limited number of parts and of parameters: the largest page is within them."""
+    pictures = [b"%d" % each for each in range(number)]
+    page = outcome(run)
+    page.predictions = [
+        each for index, picture in enumerate(pictures) for each in seen(run, index, picture).predictions
+    ]
+    store.save(page)
+    copies = store.copies([Product(10_000 + index, (picture,)) for index, picture in enumerate(pictures)], 1)
+    assert sorted(each.product.id for each in copies) == list(range(10_000, 10_000 + number))
+    assert {each.product.id - 10_000: each.product.pictures for each in copies} == {
+        index: (picture,) for index, picture in enumerate(pictures)
+    }
 
 
 def test_a_reject_counts_attempts_and_leaves_with_a_prediction(store: Store, database: Database, run: Run) -> None:

@@ -230,7 +230,7 @@ def test_one_bad_picture_does_not_cost_the_product(signature: Signature) -> None
     batch, rejects = stacker(signature).stack(products)
     assert rejects == []
     assert batch.products == products
-    assert batch.product.tolist() == [5, 5, 9]
+    assert batch.product.tolist() == [products[index].picture_key for index in (0, 0, 1)]
     assert batch.picture.tolist() == [1, 3, 0]
     assert row_count(batch) == 3
 
@@ -246,7 +246,7 @@ def test_all_bad_pictures_are_one_reject(signature: Signature) -> None:
     ]
     assert [part.split(":")[0] for part in rejects[0].detail.split("; ")] == ["picture 0", "picture 1", "picture 2"]
     assert batch.products == [products[1]]
-    assert batch.product.tolist() == [6]
+    assert batch.product.tolist() == [products[1].picture_key]
 
 
 @BOTH
@@ -261,11 +261,32 @@ def test_only_the_first_pictures_are_used(signature: Signature) -> None:
 
 def test_a_batch_of_pixels_has_the_models_types() -> None:
     """uint8[N, side, side, 3], int64[N] and int32[N], one row a picture."""
-    batch, _ = stacker(side=64).stack([Product(2**63 - 1, (jpeg(1), jpeg(2))), Product(-5, (jpeg(3),))])
+    first, second = Product(2**63 - 1, (jpeg(1), jpeg(2))), Product(-5, (jpeg(3),))
+    batch, _ = stacker(side=64).stack([first, second])
     assert isinstance(batch.pictures, np.ndarray)
     assert (batch.pictures.shape, batch.pictures.dtype) == ((3, 64, 64, 3), np.uint8)
-    assert (batch.product.tolist(), batch.product.dtype) == ([2**63 - 1, 2**63 - 1, -5], np.int64)
+    assert batch.product.tolist() == [first.picture_key, first.picture_key, second.picture_key]
+    assert batch.product.dtype == np.int64
     assert (batch.picture.tolist(), batch.picture.dtype) == ([0, 1, 0], np.int32)
+
+
+@BOTH
+def test_a_batch_tells_pictures_apart_not_ids(signature: Signature) -> None:
+    """The model server may merge two pages that hold one id with other pictures: they must not count as one product."""
+    before, after = Product(7, (jpeg(1), jpeg(2))), Product(7, (jpeg(1), jpeg(3)))
+    batch, _ = stacker(signature).stack([before, after])
+    assert batch.product.tolist() == [before.picture_key] * 2 + [after.picture_key] * 2
+    assert before.picture_key != after.picture_key
+    assert all(-(2**63) <= key < 2**63 for key in batch.product.tolist())
+
+
+@BOTH
+def test_a_batchs_keys_do_not_depend_on_what_is_sound(signature: Signature) -> None:
+    """The same listing has one key in every request, whichever of its pictures could be used."""
+    products = [Product(7, (jpeg(1), b"")), Product(8, (jpeg(1),))]
+    batch, _ = stacker(signature).stack(products)
+    assert batch.product.tolist() == [each.picture_key for each in products]
+    assert len(set(batch.product.tolist())) == 2
 
 
 def test_a_batch_of_jpegs_has_the_models_types() -> None:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from worker.contract.errors import Unavailable
+from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature, Tensor, inputs, outputs
 from worker.pictures import Batch
-from worker.serving import ModelUnfit, Refused, Serving
+from worker.serving import REPLICAS_ASKED, Refused, Serving
 from worker.serving_api import get_model_metadata_pb2, predict_pb2, tensor_pb2, types_pb2
 from worker.tensors import DTYPES, describe, from_proto, to_proto
 
@@ -79,6 +79,7 @@ def metadata(signatures: dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]],
 
 
 BOTH = {kind.value: (inputs(kind, 180), outputs()) for kind in Signature}
+WIDER = {"serving_default": (inputs(Signature.PIXELS, 224), outputs())}
 
 
 class Failure(grpc.RpcError):
@@ -121,7 +122,8 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def make(*prepared: Any, signature: str = "pixels") -> tuple[Serving, Wire]:
         client = Serving(Settings(signature=signature))
         made.append(client)
-        client._stub = wire = Wire(*prepared)
+        wire = Wire(*prepared)
+        monkeypatch.setattr(client._channel, "stub", lambda: wire)
         return client, wire
 
     yield make
@@ -229,8 +231,7 @@ def test_a_model_with_jpeg_alone_has_no_side(serving) -> None:
 
 def test_a_new_version_is_noticed(serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's word holds for a moment only: then the model is asked for its version and shape again."""
-    wider = {"serving_default": (inputs(Signature.PIXELS, 224), outputs())}
-    client, _ = serving(metadata(BOTH), metadata(wider, version=4))
+    client, _ = serving(metadata(BOTH), metadata(WIDER, version=4))
     assert (client.model().version, client.model().side) == (3, 180)
     monkeypatch.setattr("worker.serving.MODEL_AGE_SECONDS", -1)
     assert client.model().side == 224
@@ -312,10 +313,78 @@ def test_a_missing_model_is_told(serving, code: str) -> None:
 
 def test_pictures_at_fault_are_refused(serving) -> None:
     """INVALID_ARGUMENT is about the batch; the model is asked anew in case it was swapped for another."""
-    client, wire = serving(metadata(BOTH), Failure(grpc.StatusCode.INVALID_ARGUMENT, "x" * 5000), metadata(BOTH, 4))
+    refusal = Failure(grpc.StatusCode.INVALID_ARGUMENT, "x" * 5000)
+    client, wire = serving(metadata(BOTH), refusal, *[metadata(BOTH, 4)] * (1 + REPLICAS_ASKED))
     client.model()
     with pytest.raises(Refused) as caught:
         client.predict(BATCH)
     assert len(str(caught.value)) == 300
     assert client.model().version == 4
     assert wire.prepared == []
+
+
+def test_replicas_that_take_other_pixels_are_not_the_products_fault(serving) -> None:
+    """After a refusal every replica is asked: while they differ the model is unfit, and once they agree it is right."""
+    refusal = Failure(grpc.StatusCode.INVALID_ARGUMENT)
+    rollout = [metadata(WIDER, 4), metadata(WIDER, 4), metadata(BOTH, 3)]
+    client, wire = serving(metadata(WIDER, 4), refusal, *rollout, *[metadata(WIDER, 4)] * (1 + REPLICAS_ASKED))
+    client.model()
+    with pytest.raises(Refused):
+        client.predict(BATCH)
+    with pytest.raises(
+        ModelUnfit, match="disagree: version 4 takes 224 x 224 pixels and version 3 180 x 180; have all"
+    ):
+        client.model()
+    assert client.model().side == 224
+    assert wire.prepared == []
+
+
+def test_replicas_of_two_versions_may_serve_side_by_side(serving) -> None:
+    """A rollout to a model of the same shape holds up nothing: each prediction names the version that made it."""
+    both = [metadata(BOTH, 3), metadata(BOTH, 4)]
+    client, _ = serving(both[0], Failure(grpc.StatusCode.INVALID_ARGUMENT), *both * (1 + REPLICAS_ASKED))
+    client.model()
+    with pytest.raises(Refused):
+        client.predict(BATCH)
+    assert client.model().version == 3
+
+
+def test_the_model_is_not_refused_for_pictures_that_were_not_sent(serving) -> None:
+    """INVALID_ARGUMENT to the question which model there is blames no product: a person must act."""
+    client, _ = serving(Failure(grpc.StatusCode.INVALID_ARGUMENT, "unknown label"))
+    with pytest.raises(
+        ModelUnfit, match="does not serve shelver .SHELVER_MODEL_NAME.: INVALID_ARGUMENT: unknown label"
+    ):
+        client.model()
+
+
+def without(name: str) -> Any:
+    response = answer()
+    del response.outputs[name]
+    return response
+
+
+@pytest.mark.parametrize(
+    "given",
+    [without("pictures"), without("level1_score"), answer(pictures=np.array([2])), answer(score=np.zeros((0, 2)))],
+    ids=["no pictures", "no scores", "too few pictures", "too few scores"],
+)
+def test_an_answer_that_cannot_be_read_is_the_models_fault(serving, given: Any) -> None:
+    """A server whose model was replaced by a stranger's under the old one's name gives the page back, no reject."""
+    client, wire = serving(metadata(BOTH), given, metadata(BOTH, 4))
+    client.model()
+    with pytest.raises(ModelUnfit, match="shelver version 3 at 127.0.0.1:8500 .*publish it with shelver-trainer"):
+        client.predict(BATCH)
+    assert client.model().version == 4
+    assert wire.prepared == []
+
+
+@pytest.mark.parametrize("signature", ["pixels", "jpeg"])
+def test_a_batch_that_no_message_takes_is_refused_here(serving, signature: str) -> None:
+    """gRPC would say RESOURCE_EXHAUSTED, and the page would wait for ever: it is cut instead, and never sent."""
+    client, wire = serving(signature=signature)
+    large = 5 * 2**20
+    pictures = np.zeros((1, large, 1, 1), np.uint8) if signature == "pixels" else [b"x" * large]
+    with pytest.raises(Refused, match="5,242,880 bytes of pictures are more than one call takes"):
+        client.predict(Batch(PRODUCTS[1:], pictures, np.array([5], np.int64), np.array([0], np.int32)))
+    assert wire.asked == []

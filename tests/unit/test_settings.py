@@ -3,7 +3,10 @@
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from worker.contract.address import checked, target
 from worker.contract.broker import celery_options
 from worker.contract.settings import Settings, SettingsError, load, redact
 from worker.contract.signature import Signature
@@ -63,6 +66,17 @@ def test_every_setting_is_explained() -> None:
         ("SERVING_ADDRESS", "localhost", "must be HOST:PORT"),
         ("SERVING_ADDRESS", ":8500", "must be HOST:PORT"),
         ("SERVING_ADDRESS", "host:http", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "host:0", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "host:65536", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "host:8500,", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "http://host:8500", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "dns:///host:8500", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "two words:8500", "must be HOST:PORT"),
+        ("SERVING_ADDRESS", "10.0.0.256:8500", "10.0.0.256 is no IP address"),
+        ("SERVING_ADDRESS", "[::g]:8500", "[::g] is no IP address"),
+        ("SERVING_ADDRESS", "::1:8500", "an IPv6 address goes in brackets, as in [::1]:8500"),
+        ("SERVING_ADDRESS", "10.0.0.1:8500,tf-serving:8500", "tf-serving is a name: list IP addresses, or use one DNS"),
+        ("SERVING_ADDRESS", "10.0.0.1:8500,[::1]:8500", "mixes IPv4 and IPv6"),
         ("MONGO_URL", "127.0.0.1:27017", "must start with mongodb:// or mongodb+srv://"),
         ("REDIS_URL", "http://127.0.0.1", "must start with redis:// or rediss://"),
         ("DATABASE_URL", "mysql://h/d", "must be sqlite or postgresql, not mysql"),
@@ -132,6 +146,35 @@ def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_database_url_gets_its_driver(url: str, kept: str) -> None:
     """The URL a hosting service hands out works as it is; password and options stay whole."""
     assert Settings(database_url=url).database_url == kept
+
+
+@pytest.mark.parametrize(
+    ("address", "kept", "asked"),
+    [
+        ("tf-serving:8500", "tf-serving:8500", "dns:///tf-serving:8500"),
+        ("tf_serving.shelver.svc.cluster.local.:8500",) * 2 + ("dns:///tf_serving.shelver.svc.cluster.local.:8500",),
+        ("10.0.0.1:8500", "10.0.0.1:8500", "dns:///10.0.0.1:8500"),
+        ("[::1]:8500", "[::1]:8500", "dns:///[::1]:8500"),
+        (" 10.0.0.1:8500, 10.0.0.2:8501 ", "10.0.0.1:8500,10.0.0.2:8501", "ipv4:10.0.0.1:8500,10.0.0.2:8501"),
+        ("[::1]:8500,[fe80::2]:8500", "[::1]:8500,[fe80::2]:8500", "ipv6:[::1]:8500,[fe80::2]:8500"),
+    ],
+)
+def test_replicas_are_a_name_or_a_list(address: str, kept: str, asked: str) -> None:
+    """One name stands for all of its addresses; a list is taken as it is; gRPC is told which of the two it is."""
+    assert Settings(serving_address=address).serving_address == kept
+    assert target(kept) == asked
+
+
+@given(st.text())
+def test_an_address_is_taken_or_told(address: str) -> None:
+    """Whatever is set, it is HOST:PORT, a list of them, or one sentence."""
+    try:
+        kept = checked(address)
+    except ValueError as error:
+        told = str(error)
+    else:
+        told = "HOST:PORT" if checked(kept) == kept else kept
+    assert "HOST:PORT" in told or "mixes IPv4 and IPv6" in told
 
 
 @pytest.mark.parametrize(
@@ -216,7 +259,9 @@ def test_time_limits_that_do_not_fit_are_told(refused) -> None:
 
 def test_time_limits_that_just_fit_are_taken() -> None:
     """The limit itself is the first value that does not fit."""
-    assert Settings(wait_limit_seconds=279.9, predict_timeout_seconds=20).wait_limit_seconds == 279.9
+    assert Settings(wait_limit_seconds=274.9, predict_timeout_seconds=20).wait_limit_seconds == 274.9
+    with pytest.raises(ValueError, match="SHELVER_PAGE_TIME_LIMIT_SECONDS"):
+        Settings(wait_limit_seconds=275, predict_timeout_seconds=20)
 
 
 def test_a_product_must_fit_one_call(refused) -> None:
@@ -252,6 +297,32 @@ def test_settings_do_not_change() -> None:
     """What a process was started with it keeps."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().page_size = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("SHUTDOWN_SECONDS", "0", "greater than or equal to 1"),
+        ("PAGES_PER_CHILD", "0", "greater than or equal to 1"),
+        ("CHILD_MEMORY_MEGABYTES", "64", "greater than or equal to 128"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("STATE_FOLDER", "", "is set but empty"),
+        ("PAGE_TIME_LIMIT_SECONDS", "9", "greater than or equal to 10"),
+    ],
+)
+def test_a_limit_of_the_worker_that_cannot_be_is_told(name: str, value: str, remedy: str, refused) -> None:
+    """No child that is replaced before its first page, none that logs what nobody reads."""
+    told = refused(**{f"SHELVER_{name}": value})
+    assert f"SHELVER_{name}" in told
+    assert remedy in told
+
+
+@given(st.integers(10, 10**6))
+def test_the_time_limits_of_a_page_follow_from_one_setting(limit: int) -> None:
+    """Told to stop, then killed, and only long afterwards given to another: in this order whatever is set."""
+    settings = Settings.model_construct(page_time_limit_seconds=limit)
+    assert 0 < settings.page_soft_limit_seconds < limit
+    assert settings.visibility_timeout_seconds == 3 * limit + 10
 
 
 def test_a_page_is_not_given_to_two_workers() -> None:

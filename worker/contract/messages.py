@@ -72,7 +72,9 @@ class Page:
 
 
 def _wire_id(value: object) -> ProductId:
-    # Half a surrogate pair, which JSON may hold, is no text that a database takes.
-    if isinstance(value, str):
-        return value[:LONGEST_TEXT_ID].encode(errors="backslashreplace").decode()
-    return to_product_id(value)
+    identity = value if isinstance(value, str) else to_product_id(value)
+    if isinstance(identity, int):
+        return identity
+    # Half a surrogate pair, which JSON may hold, is no text that a database takes. What comes out is read the same
+    # when its page is sent on, in parts.
+    return identity.encode(errors="backslashreplace").decode()[:LONGEST_TEXT_ID]

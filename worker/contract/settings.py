@@ -13,6 +13,7 @@ from pymongo.uri_parser import parse_uri
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from worker.contract.address import checked
 from worker.contract.errors import ShelverError
 from worker.contract.signature import Signature
 
@@ -93,7 +94,11 @@ class Settings(BaseSettings):
         repr=False,
         description="SQL store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DB",
     )
-    serving_address: str = Field("127.0.0.1:8500", min_length=1, description="TensorFlow Serving's gRPC HOST:PORT")
+    serving_address: str = Field(
+        "127.0.0.1:8500",
+        min_length=1,
+        description="TensorFlow Serving's gRPC HOST:PORT; of replicas, a DNS name of all or IP:PORT,IP:PORT",
+    )
     model_name: str = Field(
         "shelver", min_length=1, max_length=100, description="model to ask, as TensorFlow Serving names it"
     )
@@ -151,10 +156,7 @@ class Settings(BaseSettings):
     @field_validator("serving_address")
     @classmethod
     def _host_and_port(cls, address: str) -> str:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise ValueError("must be HOST:PORT")
-        return address
+        return checked(address)
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
