@@ -27,6 +27,16 @@ PLAIN_MODES = ("RGB", "L")
 NOT_THE_PICTURES_FAULT = (SoftTimeLimitExceeded, MemoryError)
 
 
+def _plain() -> Product:
+    data = io.BytesIO()
+    Image.new("RGB", (180, 180), "grey").save(data, "JPEG")
+    return Product(0, (data.getvalue(),))
+
+
+#: what no sound model fails at
+PLAIN = _plain()
+
+
 class PictureError(Exception):
     """This picture cannot be used; its product may have others."""
 

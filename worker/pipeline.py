@@ -26,13 +26,16 @@ from worker.contract.messages import Page
 from worker.contract.product import Product, ProductId, stand_in_id
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
+from worker.model import Model
 from worker.outcome import Outcome, Prediction
-from worker.pictures import Stacker, groups
+from worker.pictures import PLAIN, Stacker, groups
 from worker.serving import Refused, Serving
 from worker.store import Store
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5
+#: a product that the model fails at is rejected after so many calls for it alone, a plain picture answered between them
+CALLS_FOR_ONE = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,34 +86,51 @@ class Pipeline:
         return outcome
 
     def check_model(self) -> None:
-        """Raise ModelUnfit, or Unavailable, unless the model is there and is one of ours."""
-        self._store.model_id(self._serving.model().version)
+        """Raise ModelUnfit, or Unavailable, unless the model is there, is one of ours and answers."""
+        model = self._serving.model()
+        self._store.model_id(model.version)
+        batch, _ = self._stacker(model).stack([PLAIN])
+        try:
+            self._serving.predict(batch)
+        except Refused as error:
+            raise ModelUnfit(
+                f"version {model.version} of {self._settings.model_name} fails even at a plain grey picture: {error}; "
+                "publish a sound version with shelver-trainer"
+            ) from error
+
+    def _stacker(self, model: Model) -> Stacker:
+        return Stacker(self._settings, self._settings.model_signature, model.side)
 
     def _predict(
-        self, products: list[Product], waited: "_Patience", outcome: Outcome, prove: bool = False
+        self, products: list[Product], waited: "_Patience", outcome: Outcome, calls: int = 0
     ) -> tuple[list[Prediction], list[Reject]]:
-        """Predict a group; when the model refuses it, prove every picture, then halve it down to the culprit.
+        """Predict a group; when the model fails at it, prove every picture, then halve it down to the culprit.
 
-        The model is asked anew after every refusal, so one that was swapped for another is not blamed on products.
+        Before anything is blamed on products the model must answer for a plain picture: one that refuses everything,
+        was swapped for another or is away is none of theirs. One that answers others, and these never however long
+        they wait, would have their page go round for ever.
         """
         model = waited("model", self._serving.model)
-        stacker = Stacker(self._settings, self._settings.model_signature, model.side)
         with waited.timed("stack"):
-            batch, rejects = stacker.stack(products, prove)
+            batch, rejects = self._stacker(model).stack(products, prove=calls > 0)
         if not batch.products:
             return [], rejects
         outcome.pictures += len(batch.pictures)
         outcome.model_version = model.version
         try:
             return waited("predict", self._serving.predict, batch), rejects
-        except Refused as error:
-            if not prove:
-                return self._predict(products, waited, outcome, prove=True)
-            if len(products) == 1:
+        except ModelUnfit:
+            raise
+        except (Refused, Unavailable) as error:
+            self.check_model()
+            calls += 1
+            if len(products) == 1 and calls >= CALLS_FOR_ONE:
                 return [], [Reject(products[0].id, Reason.REFUSED_BY_MODEL, str(error))]
+        if calls == 1 or len(products) == 1:
+            return self._predict(products, waited, outcome, calls)
         half = len(products) // 2
-        first, first_rejects = self._predict(products[:half], waited, outcome, prove)
-        second, second_rejects = self._predict(products[half:], waited, outcome, prove)
+        first, first_rejects = self._predict(products[:half], waited, outcome, calls=1)
+        second, second_rejects = self._predict(products[half:], waited, outcome, calls=1)
         return first + second, first_rejects + second_rejects
 
 
@@ -140,20 +160,25 @@ class _Patience:
         self._seconds = seconds
 
     def __call__(self, stage: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        started = time.monotonic()
-        with self.timed(stage):
-            for attempt in stamina.retry_context(
-                on=_waiting_helps,
-                attempts=None,
-                timeout=max(self._left_seconds, 0.001),  # 0 would mean no limit
-                wait_initial=FIRST_WAIT_SECONDS,
-                wait_max=LONGEST_WAIT_SECONDS,
-            ):
-                with attempt:
-                    result = function(*args, **kwargs)
-                    if attempt.num > 1:
-                        self._left_seconds -= time.monotonic() - started
-                    return result
+        started, attempts = time.monotonic(), 0
+        try:
+            with self.timed(stage):
+                for attempt in stamina.retry_context(
+                    on=_waiting_helps,
+                    attempts=None,
+                    timeout=max(self._left_seconds, 0.001),  # 0 would mean no limit
+                    wait_initial=FIRST_WAIT_SECONDS,
+                    wait_max=LONGEST_WAIT_SECONDS,
+                ):
+                    with attempt:
+                        attempts += 1
+                        return function(*args, **kwargs)
+        except Unavailable:
+            attempts += 1
+            raise
+        finally:
+            if attempts > 1:
+                self._left_seconds -= time.monotonic() - started
         raise AssertionError("stamina raises the last error itself")
 
     @contextmanager

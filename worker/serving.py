@@ -37,7 +37,7 @@ WAITING_HELPS = {
 
 
 class Refused(ShelverError):
-    """The model refuses these very pictures (INVALID_ARGUMENT)."""
+    """The model refuses these very pictures (INVALID_ARGUMENT), or answers no number for them."""
 
 
 class Serving:
@@ -71,7 +71,7 @@ class Serving:
     def predict(self, batch: Batch) -> list[Prediction]:
         """Return one prediction for every product of the batch, in its order, from one Predict call.
 
-        Raises Refused when the pictures are at fault, ModelUnfit when the model is, else Unavailable.
+        Raises Refused when the pictures may be at fault, ModelUnfit when the model is, else Unavailable.
         """
         self._check_size(batch)
         answer = self._call("Predict", self._request(batch), self._settings.predict_timeout_seconds)
@@ -169,7 +169,7 @@ def _prediction(
             "not keep products apart; publish it with shelver-trainer"
         )
     if not all(np.isfinite(scores[row]).all() for _, scores in ranked.values()):
-        raise ModelUnfit(f"{model} gives product {product.id} a score that is no number: publish a sound version")
+        raise Refused(f"{model} gives product {product.id} a score that is no number")
     best = {level: list(_pairs(ids[row], scores[row])) for level, (ids, scores) in ranked.items()}
     return Prediction(product, version, best[3], best[2][0], best[1][0], sent)
 

@@ -26,8 +26,8 @@ POLL_SECONDS = 0.05
 #: redelivery takes 40 s instead of a quarter of an hour; a page of 20 is one of a hundred
 SHORT = {
     "page_size": 20,
-    "page_time_limit_seconds": 10,
-    "wait_limit_seconds": 3,
+    "page_time_limit_seconds": 11,
+    "wait_limit_seconds": 2,
     "predict_timeout_seconds": 1,
     "connect_timeout_seconds": 1,
     "shutdown_seconds": 5,

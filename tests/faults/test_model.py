@@ -73,8 +73,9 @@ def test_the_model_fails_for_a_while(
 
 
 @pytest.mark.long
-def test_the_model_refuses_some_products(
-    make_line: MakeLine, proxy: ModelProxy, mongo: Server, catalog: list[int], undisturbed: Answers
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"])
+def test_the_model_fails_at_some_products(
+    code: str, make_line: MakeLine, proxy: ModelProxy, catalog: list[int], undisturbed: Answers
 ) -> None:
     """They, and others with the same pictures, end as rejects; their company is predicted."""
     line = make_line(serving_address=proxy.address)
@@ -85,7 +86,7 @@ def test_the_model_refuses_some_products(
         if not method.endswith(PREDICT):
             return None
         asked = from_proto(predict_pb2.PredictRequest.FromString(request).inputs["product"])
-        return grpc.StatusCode.INVALID_ARGUMENT if refused & set(asked.tolist()) else None
+        return grpc.StatusCode[code] if refused & set(asked.tolist()) else None
 
     proxy.fault = fault
     line.start_workers()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +14,10 @@ from bson.objectid import ObjectId
 from PIL import Image
 from pymongo.collection import Collection
 from sqlalchemy import func, select
+from tensorflow_serving.apis import predict_pb2
 
-from tests.integration.conftest import register, tiny_classifier
+from tests.faults.proxies import PREDICT, Fault, ModelProxy
+from tests.integration.conftest import SIDE, register, tiny_classifier, tiny_network
 from tests.pictures import draw, encode, huge_png, jpeg, listing
 from trainer.graph import Classifier, decode
 from trainer.publishing.publish import publish
@@ -36,6 +39,7 @@ from worker.pictures import Batch, Stacker
 from worker.pipeline import Pipeline
 from worker.serving import Serving
 from worker.store import Store
+from worker.tensors import from_proto
 
 Listings = Collection[dict[str, object]]
 Build = Callable[..., Pipeline]
@@ -249,7 +253,7 @@ def test_a_twin_of_a_rejected_product_is_rejected_alike(
     """Each has a reject of its own, and none is copied from a page before: it is tried again."""
     listings.insert_many([listing(1, b"x"), listing(2, b"x"), listing(3, jpeg(3)), listing(4, b"x")])
     pipeline = build(signature=signature)
-    pipeline.classify(Page((1, 2, 3)))
+    assert pipeline.classify(Page((1, 2, 3))).copied == 0
     refused = rows(database, rejects)
     assert {each: row.reason for each, row in refused.items()} == dict.fromkeys((1, 2), Reason.WRONG_FORMAT)
     assert refused[1].detail == refused[2].detail
@@ -425,6 +429,91 @@ def test_a_model_with_other_tensors_is_told_in_one_sentence(
         pipeline = build(serving_address=server.address, wait_limit_seconds=10_000)
         with pytest.raises(ModelUnfit, match="does not fit: .*input pixels is missing.*output category is missing"):
             pipeline.classify(Page((1,)))
+    assert not rows(database, rejects)
+
+
+@pytest.fixture
+def proxy(line: Settings) -> Iterator[ModelProxy]:
+    """A way to the line's model server that can be disturbed."""
+    proxy = ModelProxy(line.serving_address)
+    yield proxy
+    proxy.close()
+
+
+def asks_for(keys: set[int], code: grpc.StatusCode) -> Fault:
+    """Fail at these products, by the keys of their pictures, and at no other."""
+
+    def fault(method: str, request: bytes) -> grpc.StatusCode | None:
+        if not method.endswith(PREDICT):
+            return None
+        asked = from_proto(predict_pb2.PredictRequest.FromString(request).inputs["product"])
+        return code if keys & set(asked.tolist()) else None
+
+    return fault
+
+
+@pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "INVALID_ARGUMENT"])
+def test_a_product_that_the_model_fails_at_for_ever_is_rejected(
+    code: str, build: Build, proxy: ModelProxy, listings: Listings, database: Database
+) -> None:
+    """However the model puts it: it answers for the others, and their page does not go round and round."""
+    documents = [listing(identity) for identity in range(1, 9)]
+    listings.insert_many(documents)
+    bad = Product.from_document(documents[2]).picture_key
+    proxy.fault = asks_for({bad}, grpc.StatusCode[code])
+    outcome = build(serving_address=proxy.address, wait_limit_seconds=0.5).classify(Page(tuple(range(1, 9))))
+    assert sorted(predicted(outcome)) == [1, 2, 4, 5, 6, 7, 8]
+    (reject,) = rows(database, rejects).values()
+    assert (reject.product_id, reject.reason) == (3, Reason.REFUSED_BY_MODEL)
+    assert "this is a test" in reject.detail
+
+
+def test_a_product_alone_is_asked_about_more_than_once(
+    build: Build, proxy: ModelProxy, listings: Listings, database: Database
+) -> None:
+    """A server that comes back between two calls is no proof against a product."""
+    listings.insert_one(listing(1))
+    failures = iter([grpc.StatusCode.INTERNAL, None, grpc.StatusCode.INTERNAL, None, None])
+    proxy.fault = lambda method, request: next(failures) if method.endswith(PREDICT) else None
+    outcome = build(serving_address=proxy.address, wait_limit_seconds=0.001).classify(Page((1,)))
+    assert predicted(outcome) == [1]
+    assert not rows(database, rejects)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("INTERNAL", Unavailable), ("RESOURCE_EXHAUSTED", Unavailable), ("INVALID_ARGUMENT", ModelUnfit)]
+)
+def test_a_model_that_fails_at_everything_is_to_blame_itself(
+    code: str, told: type[Exception], build: Build, proxy: ModelProxy, listings: Listings, database: Database
+) -> None:
+    """It fails at a plain picture too: no product is rejected, and the page goes back."""
+    listings.insert_many([listing(1), listing(2)])
+    proxy.fault = lambda method, request: grpc.StatusCode[code] if method.endswith(PREDICT) else None
+    pipeline = build(serving_address=proxy.address, wait_limit_seconds=0.3)
+    for ask in (lambda: pipeline.classify(Page((1, 2))), pipeline.check_model):
+        with pytest.raises(Unavailable) as caught:
+            ask()
+        assert type(caught.value) is told
+    assert not rows(database, rejects)
+    assert not rows(database, predictions)
+
+
+def test_a_model_of_nan_is_unfit(
+    build: Build, listings: Listings, database: Database, run: Run, line: Settings, tmp_path
+) -> None:
+    """Its signature says nothing of that: it is found out by what it answers for a plain picture."""
+    network = tiny_network(run)
+    network.layers[-1].set_weights([np.full_like(each, np.nan) for each in network.layers[-1].get_weights()])
+    registry = Settings(database_url=f"sqlite:///{tmp_path / 'registry.db'}")
+    schema.migrate(registry)
+    classifier = Classifier(network, run.classes, run.taxonomy, SIDE)
+    publish(run, classifier, tmp_path / "models", "shelver", 1, registry.database_url)
+    listings.insert_one(listing(1))
+    with ModelServer(tmp_path / "models", port=0) as server:
+        pipeline = build(serving_address=server.address)
+        for ask in (pipeline.check_model, lambda: pipeline.classify(Page((1,)))):
+            with pytest.raises(ModelUnfit, match="fails even at a plain grey picture: .*a score that is no number"):
+                ask()
     assert not rows(database, rejects)
 
 

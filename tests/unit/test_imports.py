@@ -39,9 +39,7 @@ def test_the_producer_loads_no_tensorflow_grpc_or_pillow() -> None:
 
 def test_the_contract_loads_no_process() -> None:
     """What everybody imports brings nobody's libraries along."""
-    names = (
-        "product messages signature taxonomy tables settings dump database rejects broker command address errors sender"
-    )
+    names = "product messages signature taxonomy tables settings dump database rejects broker command address errors"
     loaded = modules_after(f"import {', '.join(f'worker.contract.{name}' for name in names.split())}")
     assert not tops(loaded) & {"tensorflow", "tensorflow_serving", "keras", "grpc", "PIL", "celery"}
     assert {name for name in loaded if name.startswith("worker.") and not name.startswith("worker.contract")} == set()

@@ -56,6 +56,13 @@ def sixteen_bit(**options: int) -> bytes:
     return encode(Image.fromarray(np.tile(ramp, (SIDE, 1))), "PNG", **options)
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG that goes over its picture this often: its last scan comes again and again."""
+    picture = encode(draw(1), "JPEG", progressive=True)
+    start = picture.rindex(b"\xff\xda")
+    return picture[:start] + (count - picture.count(b"\xff\xda") + 1) * picture[start:-2] + picture[-2:]
+
+
 UNSOUND: dict[str, tuple[bytes | None, Reason, str]] = {
     "not bytes": (None, Reason.NOT_BYTES, "is not binary data"),
     "empty": (b"", Reason.WRONG_FORMAT, "is neither JPEG nor PNG (is empty)"),
@@ -67,12 +74,14 @@ UNSOUND: dict[str, tuple[bytes | None, Reason, str]] = {
     "PNG magic alone": (b"\x89PNG\r\n\x1a\n", Reason.UNDECODABLE, "is a damaged PNG"),
     "JPEG magic, then text": (b"\xff\xd8\xffhello", Reason.UNDECODABLE, "is a damaged JPEG"),
     "cut PNG": (encode(draw(1), "PNG")[:-100], Reason.UNDECODABLE, "is a damaged PNG"),
+    "scan bomb": (scans(102), Reason.TOO_LARGE, "has 102 scans, more than 100"),
     "decompression bomb": (huge_png(), Reason.TOO_LARGE, "claims 30,000 x 30,000, more than 25,000,000 pixels"),
 }
 KINDS: dict[str, Callable[[], bytes]] = {
     "grey JPEG": lambda: encode(draw(1).convert("L"), "JPEG"),
     "CMYK JPEG": lambda: encode(draw(1).convert("CMYK"), "JPEG"),
     "progressive JPEG": lambda: encode(draw(1), "JPEG", progressive=True),
+    "JPEG of many scans": lambda: scans(100),
     "PNG": lambda: encode(draw(1), "PNG"),
     "grey PNG": lambda: encode(draw(1).convert("L"), "PNG"),
     "black-and-white PNG": lambda: encode(draw(1).convert("1"), "PNG"),
@@ -108,7 +117,7 @@ def test_both_signatures_show_the_same_pixels(kind: str, side: int | None, signa
     if signature is Signature.JPEG:
         (sent,) = batch.pictures
         assert isinstance(sent, bytes)
-        if kind in ("grey JPEG", "progressive JPEG"):
+        if kind in ("grey JPEG", "progressive JPEG", "JPEG of many scans"):
             assert sent == KINDS[kind]()
         else:
             assert np.array_equal(opened(sent), pixels(KINDS[kind](), side))
@@ -194,6 +203,18 @@ def test_too_many_bytes_are_told() -> None:
     """The reject says how many there are and how many may be."""
     _, (reject,) = stacker(max_picture_bytes=1000).stack([Product(1, (jpeg(1) + b"\0" * 5000,))])
     assert reject.detail == f"picture 0: has {len(jpeg(1)) + 5000:,} bytes, more than 1,000"
+
+
+@BOTH
+def test_memory_that_runs_out_is_not_the_pictures_fault(signature: Signature, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its page goes back; the picture may well be read in a smaller process."""
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", exhausted)
+    with pytest.raises(MemoryError):
+        stacker(signature).stack([Product(1, (jpeg(1),))], prove=True)
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9])

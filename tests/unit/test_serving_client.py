@@ -379,6 +379,15 @@ def test_an_answer_that_cannot_be_read_is_the_models_fault(serving, given: Any) 
     assert wire.prepared == []
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_score_that_is_no_number_is_not_taken(serving, score: float) -> None:
+    """Whether the product or the model is at fault is not for one answer to say."""
+    scores = np.array([[0.75, 0.25], [0.75, 0.25], [score, 0.25]])
+    client, _ = serving(answer(level2_score=scores))
+    with pytest.raises(Refused, match="gives product 5 a score that is no number"):
+        client.predict(BATCH)
+
+
 @pytest.mark.parametrize("signature", ["pixels", "jpeg"])
 def test_a_batch_that_no_message_takes_is_refused_here(serving, signature: str) -> None:
     """gRPC would say RESOURCE_EXHAUSTED, and the page would wait for ever: it is cut instead, and never sent."""

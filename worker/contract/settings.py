@@ -161,9 +161,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         problems = []
-        if self.wait_limit_seconds + self.predict_timeout_seconds >= self.page_soft_limit_seconds:
+        if self.wait_limit_seconds + 2 * self.predict_timeout_seconds >= self.page_soft_limit_seconds:
             problems.append(
-                f"{PREFIX}WAIT_LIMIT_SECONDS plus {PREFIX}PREDICT_TIMEOUT_SECONDS must stay below "
+                f"{PREFIX}WAIT_LIMIT_SECONDS plus twice {PREFIX}PREDICT_TIMEOUT_SECONDS must stay below "
                 f"{PREFIX}PAGE_TIME_LIMIT_SECONDS less {HANDBACK_SECONDS}, or a waiting page is stopped before it can "
                 "go back: lower the first or raise the last"
             )
