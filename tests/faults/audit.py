@@ -1,15 +1,18 @@
 """The same questions at the end of every case: is anything lost, doubled, left behind or different?"""
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
+from tests.faults import report
 from tests.faults.line import CHILDREN, Line
+from tests.faults.report import Case
 from worker.contract.database import Database
 from worker.contract.rejects import Reason
 from worker.contract.tables import candidates, models, predictions, rejects
@@ -84,6 +87,18 @@ def check(line: Line, undisturbed: Answers, expected: Mapping[int, Reason] | Non
     for worker in line.workers:
         assert worker.is_running, line.logs_end()
     line.wait_until(lambda: len(line.children()) == CHILDREN * len(line.workers), "child in every place", seconds=15)
+    logs = line.logs()
+    report.CASES.append(
+        Case(
+            line.name,
+            make_url(line.database_url).get_backend_name(),
+            len(line.asked_for),
+            len(answers),
+            len(refused),
+            *(logs.count(text) for text in ("page done", "page goes back", " is cut")),
+            time.monotonic() - line.started,
+        )
+    )
 
 
 def leaked(folder: Path) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from deploy.local import toy
 from deploy.local.processes import Processes
-from tests.faults import audit, servers
+from tests.faults import audit, report, servers
 from tests.faults.audit import Answers
 from tests.faults.line import SHORT, Line
 from tests.faults.proxies import ModelProxy, TcpProxy
@@ -31,6 +31,14 @@ VERSIONS = (1, 2)
 UNFIT = 3
 MakeLine = Callable[..., Line]
 Interpose = Callable[[str], TcpProxy]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The table of cases, when all of them have passed."""
+    yield
+    if report.CASES and not request.session.testsfailed:
+        report.write("cases", report.cases())
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +185,8 @@ def _line(
         "serving_address": request.getfixturevalue("served").url,
         "state_folder": str(folder / "state"),
     }
-    return Line(Settings(**{**SHORT, **given, **changes}), folder, processes, redis, url, environment)
+    settings = Settings(**{**SHORT, **given, **changes})
+    return Line(request.node.name, settings, folder, processes, redis, url, environment)
 
 
 def _copy_of_sqlite(request: pytest.FixtureRequest, folder: Path) -> str:

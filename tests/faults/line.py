@@ -38,6 +38,7 @@ SHORT = {
 class Line:
     """What a case acts on. The ids that it enqueues are those it answers for at the end."""
 
+    name: str
     settings: Settings
     folder: Path
     processes: Processes
@@ -48,6 +49,7 @@ class Line:
     environment: dict[str, str] = field(default_factory=dict)
     workers: list[Started] = field(default_factory=list)
     asked_for: set[int] = field(default_factory=set)
+    started: float = field(default_factory=time.monotonic)
     _named: int = 0
 
     def change(self, **settings: object) -> None:

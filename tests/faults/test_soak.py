@@ -1,21 +1,19 @@
-"""make soak: mixed load for half an hour, a fault every few seconds, and the audit at the end; writes docs/soak.json.
+"""make soak: mixed load for half an hour, a fault every few seconds, and the audit at the end.
 
-SOAK_SECONDS and SOAK_SEED change how long and which; the same seed draws the same faults at the same moments.
+SOAK_SECONDS and SOAK_SEED change how long and which: the same seed draws the same faults, pauses and listings.
 """
 
-import json
 import os
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from statistics import median
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import grpc
 import psutil
@@ -25,11 +23,11 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from sqlalchemy import make_url
 
-from tests.faults import audit
+from tests.faults import audit, report
 from tests.faults.audit import Answers
-from tests.faults.conftest import MakeLine
+from tests.faults.conftest import Interpose, MakeLine
 from tests.faults.line import Line
-from tests.faults.proxies import ModelProxy, TcpProxy
+from tests.faults.proxies import Fault, ModelProxy, TcpProxy, failing, slow
 from tests.faults.servers import Server
 from worker.contract.dump import CODEC
 from worker.contract.errors import Unavailable
@@ -38,16 +36,19 @@ from worker.contract.rejects import Reason
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-REPORT = Path(__file__).parents[2] / "docs" / "soak.json"
 #: between two faults
 PAUSE_SECONDS = (3.0, 8.0)
 #: how long a fault that heals lasts
 FAULT_SECONDS = (0.5, 6.0)
 #: between two batches of listings, and how many a batch has
 LOAD_SECONDS, LISTED = 1.0, (1, 60)
+LOGGED = ("page done", "page goes back", "is no message and is dropped")
 STATUSES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL)
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 900)]
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Load:
     #: product -> the one whose answer it must get
     original_of: dict[int, int] = field(default_factory=dict)
     rejected: dict[int, Reason] = field(default_factory=dict)
+    #: ids, those that were enqueued again included
+    enqueued: int = 0
 
     def run(self, stopped: threading.Event) -> None:
         """List products until stopped."""
@@ -91,8 +94,35 @@ class Load:
         """Try until Redis takes them, as the catalog system would."""
         while True:
             with suppress(Unavailable):
-                return self.line.enqueue(ids, queue)
+                self.line.enqueue(ids, queue)
+                self.enqueued += len(ids)
+                return
             time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fault as it was drawn, before anything was known of the run."""
+
+    pause_seconds: float
+    name: str
+    #: of a fault that heals
+    lasts_seconds: float
+    #: 0 to 1: which of those that it may hit
+    which: float
+
+    def choice(self, among: Sequence[T]) -> T:
+        """Return the one that is hit."""
+        return among[int(self.which * len(among))]
+
+
+def schedule(seed: int, names: Sequence[str]) -> Iterator[Event]:
+    """Draw faults without end, the same for the same seed."""
+    chance = random.Random(seed)
+    while True:
+        yield Event(
+            chance.uniform(*PAUSE_SECONDS), chance.choice(names), chance.uniform(*FAULT_SECONDS), chance.random()
+        )
 
 
 @dataclass
@@ -104,118 +134,111 @@ class Faults:
     redis: TcpProxy
     mongo: TcpProxy
     store: TcpProxy
-    random: random.Random
 
-    def all(self) -> dict[str, Callable[[], None]]:
+    def all(self) -> dict[str, Callable[[Event], None]]:
         """Return them by name."""
         named = [
             self.child_killed, self.worker_killed, self.worker_stopped, self.redis_cut, self.redis_restarted,
-            self.redis_stalled, self.mongo_cut, self.store_cut, self.store_stalled, self.model_fails, self.model_slow,
-            self.garbage_sent,
+            self.redis_stalled, self.mongo_cut, self.mongo_stalled, self.store_cut, self.store_stalled,
+            self.model_fails, self.model_slow, self.garbage_sent,
         ]  # fmt: skip
         return {each.__name__: each for each in named}
 
-    def child_killed(self) -> None:
+    def child_killed(self, event: Event) -> None:
         """A picture, or the kernel short of memory."""
         if children := self.line.children():
             with suppress(psutil.NoSuchProcess):
-                self.random.choice(children).kill()
+                event.choice(children).kill()
 
-    def worker_killed(self) -> None:
+    def worker_killed(self, event: Event) -> None:
         """A machine that is lost, and replaced."""
-        self.line.kill_worker(self.random.choice(self.line.workers))
+        self.line.kill_worker(event.choice(self.line.workers))
         self.line.start_workers(1)
 
-    def worker_stopped(self) -> None:
+    def worker_stopped(self, event: Event) -> None:
         """A deployment."""
-        self.line.stop_worker(self.random.choice(self.line.workers))
+        self.line.stop_worker(event.choice(self.line.workers))
         self.line.start_workers(1)
 
-    def redis_cut(self) -> None:
+    def redis_cut(self, event: Event) -> None:
         """The network."""
-        self._cut(self.redis)
+        self._cut(self.redis, event)
 
-    def redis_stalled(self) -> None:
+    def redis_stalled(self, event: Event) -> None:
         """The network, silently."""
-        self._stall(self.redis)
+        self._stall(self.redis, event)
 
-    def redis_restarted(self) -> None:
+    def redis_restarted(self, event: Event) -> None:
         """With its data."""
         self.line.redis.kill()
-        self._last()
+        time.sleep(event.lasts_seconds)
         self.line.redis.start()
 
-    def mongo_cut(self) -> None:
+    def mongo_cut(self, event: Event) -> None:
         """The network."""
-        self._cut(self.mongo)
+        self._cut(self.mongo, event)
 
-    def store_cut(self) -> None:
-        """The network, amid a transaction or not."""
-        self._cut(self.store)
-
-    def store_stalled(self) -> None:
+    def mongo_stalled(self, event: Event) -> None:
         """The network, silently."""
-        self._stall(self.store)
+        self._stall(self.mongo, event)
 
-    def model_fails(self) -> None:
+    def store_cut(self, event: Event) -> None:
+        """The network, amid a transaction or not."""
+        self._cut(self.store, event)
+
+    def store_stalled(self, event: Event) -> None:
+        """The network, silently."""
+        self._stall(self.store, event)
+
+    def model_fails(self, event: Event) -> None:
         """Any status that waiting helps against."""
-        status = self.random.choice(STATUSES)
-        self.model.fault = lambda method, request: status
-        self._last()
-        self.model.heal()
+        self._disturb(failing(event.choice(STATUSES)), event)
 
-    def model_slow(self) -> None:
+    def model_slow(self, event: Event) -> None:
         """Past its deadline."""
-        seconds = 2 * self.line.settings.predict_timeout_seconds
-        self.model.fault = lambda method, request: time.sleep(seconds) if method.endswith("/Predict") else None
-        self._last()
-        self.model.heal()
+        self._disturb(slow(2 * self.line.settings.predict_timeout_seconds), event)
 
-    def garbage_sent(self) -> None:
+    def garbage_sent(self, event: Event) -> None:
         """A foreign producer."""
+        garbage = random.Random(event.which).randbytes(20)
         with redis.Redis.from_url(self.line.redis.url) as client:
-            client.lpush(self.random.choice(list(Queue)).value, self.random.randbytes(20))
+            client.lpush(event.choice(list(Queue)).value, garbage)
 
-    def _cut(self, proxy: TcpProxy) -> None:
+    def _cut(self, proxy: TcpProxy, event: Event) -> None:
         proxy.cut()
-        self._last()
+        time.sleep(event.lasts_seconds)
         proxy.restore()
 
-    def _stall(self, proxy: TcpProxy) -> None:
+    def _stall(self, proxy: TcpProxy, event: Event) -> None:
         proxy.stall()
-        self._last()
+        time.sleep(event.lasts_seconds)
         proxy.restore()
 
-    def _last(self) -> None:
-        time.sleep(self.random.uniform(*FAULT_SECONDS))
+    def _disturb(self, fault: Fault, event: Event) -> None:
+        self.model.fault = fault
+        time.sleep(event.lasts_seconds)
+        self.model.heal()
 
 
 @pytest.fixture
 def soaked(
-    make_line: MakeLine, mongo: Server, proxy: ModelProxy, postgres_url: str
-) -> Iterator[tuple[Line, dict[str, TcpProxy]]]:
+    make_line: MakeLine, interpose: Interpose, mongo: Server, proxy: ModelProxy
+) -> tuple[Line, dict[str, TcpProxy]]:
     """A line on PostgreSQL in which every way can be cut, and the ways."""
     line = make_line("postgresql", serving_address=proxy.address)
     store = make_url(line.database_url)
     ways = {
-        "mongo": TcpProxy(_host_and_port(mongo.url)),
-        "redis": TcpProxy(_host_and_port(line.redis.url)),
-        "store": TcpProxy(f"{store.query['host']}/.s.PGSQL.5432"),
+        "mongo": interpose(mongo.url),
+        "redis": interpose(line.redis.url),
+        "store": interpose(line.database_url),
     }
     line.change(
         mongo_url=f"mongodb://127.0.0.1:{ways['mongo'].port}/?directConnection=true",
         redis_url=f"redis://127.0.0.1:{ways['redis'].port}/0",
-        database_url=f"postgresql+psycopg://postgres@127.0.0.1:{ways['store'].port}/{store.database}",
+        database_url=f"postgresql://{store.username}@127.0.0.1:{ways['store'].port}/{store.database}",
         mongo_collection="soak",
     )
-    yield line, ways
-    for way in ways.values():
-        way.close()
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "127.0.0.1", parts.port or 0
+    return line, ways
 
 
 def test_soak(
@@ -226,7 +249,7 @@ def test_soak(
     line.start_workers()
     stopped, started = threading.Event(), time.monotonic()
     happened: Counter[str] = Counter()
-    grown: list[tuple[float, float]] = []
+    sizes: list[tuple[float, float]] = []
     with MongoClient(mongo.url) as client:
         database = client.get_database(line.settings.mongo_database, codec_options=CODEC)
         originals = list(database.products.find())
@@ -234,35 +257,41 @@ def test_soak(
         listing = threading.Thread(target=load.run, args=(stopped,))
         listing.start()
         try:
-            faults = Faults(line, proxy, ways["redis"], ways["mongo"], ways["store"], random.Random(SEED + 1))
-            named = faults.all()
-            while time.monotonic() - started < SECONDS:
-                time.sleep(faults.random.uniform(*PAUSE_SECONDS))
-                grown.append((time.monotonic() - started, _memory(line)))
-                name = faults.random.choice(list(named))
-                named[name]()
-                happened[name] += 1
+            named = Faults(line, proxy, **ways).all()
+            for event in schedule(SEED, list(named)):
+                time.sleep(event.pause_seconds)
+                sizes.append((time.monotonic() - started, _memory(line)))
+                if sizes[-1][0] > SECONDS:
+                    break
+                named[event.name](event)
+                happened[event.name] += 1
         finally:
             stopped.set()
             listing.join()
+        line.asked_for = load.original_of.keys() | load.rejected.keys()
         audit.settle(line, seconds=300)
     answers, refused = audit.read(line.database_url)
     assert refused == load.rejected
     assert {identity for identity, _ in answers} == load.original_of.keys()
     different = [key for key, answer in answers.items() if not answer.is_like(undisturbed[load.original_of[key[0]], 1])]
     assert not different, f"{len(different)} answers differ, e.g. of {different[:3]}"
-    early, late = _thirds(grown)
-    report = {
-        "seconds": round(time.monotonic() - started),
+    megabytes = _thirds(sizes)
+    facts = {
+        "seconds, the end of the work included": round(time.monotonic() - started),
         "seed": SEED,
-        "products": len(load.original_of),
-        "rejected": len(load.rejected),
-        "faults": dict(sorted(happened.items())),
-        "megabytes_a_process": {"first third": round(early, 1), "last third": round(late, 1)},
+        "listings": len(load.original_of) + len(load.rejected),
+        "ids enqueued, some of them again": load.enqueued,
+        "predicted, once each, as in an undisturbed run": len(answers),
+        **{f"rejected, once each: {reason}": number for reason, number in sorted(Counter(refused.values()).items())},
+        **{f"`{text}` in the logs": line.logs().count(text) for text in LOGGED},
+        **{f"{name.replace('_', ' ')}, times": number for name, number in sorted(happened.items())},
+        "megabytes a worker's process, median by thirds of the run": ", ".join(map(str, megabytes)),
     }
-    print(json.dumps(report, indent=2))
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    assert late < 1.25 * early, report
+    told = report.table(("of the soak", "figure"), facts.items())
+    print(told)
+    report.write("soak", told)
+    # The first third holds what a process takes only once: libraries, pools, the model's largest batch.
+    assert megabytes[2] < 1.1 * megabytes[1], told
 
 
 def _memory(line: Line) -> float:
@@ -275,9 +304,6 @@ def _memory(line: Line) -> float:
     return median(sizes)
 
 
-def _thirds(samples: list[tuple[float, float]]) -> tuple[float, float]:
-    third = samples[-1][0] / 3
-    return (
-        median(size for moment, size in samples if moment <= third),
-        median(size for moment, size in samples if moment >= 2 * third),
-    )
+def _thirds(samples: list[tuple[float, float]]) -> list[float]:
+    third = (samples[-1][0] + 1) / 3
+    return [round(median(size for moment, size in samples if int(moment / third) == number), 1) for number in range(3)]

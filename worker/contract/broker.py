@@ -18,6 +18,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
             "visibility_timeout": settings.visibility_timeout_seconds,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            # A worker that dies or is cut off amid that sweep keeps the others from theirs for so long; 300 by default.
+            "unacked_mutex_expire": 10,
             # `-Q new,backfill` then means: a new listing takes the next free child ahead of any backlog.
             "queue_order_strategy": "priority",
             "socket_timeout": max(timeout, 5),
