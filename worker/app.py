@@ -60,6 +60,7 @@ def celery_app() -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # without end: it would give up after a hundred
+        broker_channel_error_retry=True,  # a Redis that refuses writes, with a full disk say, is waited for as well
         worker_send_task_events=False,
     )
     return app

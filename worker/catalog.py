@@ -5,6 +5,7 @@ from typing import Any
 
 from bson.decimal128 import Decimal128
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from worker.contract.dump import CODEC
@@ -18,25 +19,13 @@ class Catalog:
     """The listings. Build it after fork: the client's threads do not survive one."""
 
     def __init__(self, settings: Settings):
-        self._address = redact(settings.mongo_url)
-        timeout = int(settings.connect_timeout_seconds * 1000)
-        # Sockets may take longer than the first answer: a page is several megabytes.
-        try:
-            self._client: MongoClient[dict[str, object]] = MongoClient(
-                settings.mongo_url,
-                serverSelectionTimeoutMS=timeout,
-                connectTimeoutMS=timeout,
-                socketTimeoutMS=6 * timeout,
-                appname="shelver-worker",
-            )
-        except PyMongoError as error:  # mongodb+srv:// is looked up at once
-            raise self._unavailable(error) from error
-        database = self._client.get_database(settings.mongo_database, codec_options=CODEC)
-        self._products = database.get_collection(settings.mongo_collection)
+        self._settings = settings
+        self._client: MongoClient[dict[str, object]] | None = None
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def load(self, ids: Sequence[ProductId]) -> tuple[list[Product], list[Reject]]:
         """Return the products of a page in its order, in one query, and a reject for every other id.
@@ -72,10 +61,25 @@ class Catalog:
             raise self._unavailable(error) from error
 
     def _find(self, ids: Sequence[int], fields: dict[str, int]) -> list[dict[str, object]]:
-        return list(self._products.find({"_id": {"$in": list(ids)}}, fields)) if ids else []
+        return list(self._products().find({"_id": {"$in": list(ids)}}, fields)) if ids else []
+
+    def _products(self) -> Collection[dict[str, object]]:
+        """Return the collection; mongodb+srv:// is looked up here, the first time, and may raise PyMongoError."""
+        if self._client is None:
+            timeout = int(self._settings.connect_timeout_seconds * 1000)
+            self._client = MongoClient(
+                self._settings.mongo_url,
+                serverSelectionTimeoutMS=timeout,
+                connectTimeoutMS=timeout,
+                socketTimeoutMS=6 * timeout,  # longer than the first answer: a page is several megabytes
+                appname="shelver-worker",
+            )
+        database = self._client.get_database(self._settings.mongo_database, codec_options=CODEC)
+        return database.get_collection(self._settings.mongo_collection)
 
     def _unavailable(self, error: PyMongoError) -> Unavailable:
-        return Unavailable(f"MongoDB at {self._address} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
+        place = redact(self._settings.mongo_url)
+        return Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
 
 
 def _number(identity: object) -> Any:

@@ -19,12 +19,33 @@ from worker.contract.messages import MessageError, Page, Queue
 from worker.contract.settings import Settings, redact
 
 PAUSED = "shelver:paused"
-ATTEMPTS = "shelver:attempts:"
+BEGUN = "shelver:begun:"
+FAILED = "shelver:failed:"
 DONE = "shelver:done:"
 #: Celery's own: pages that a worker has taken and not acknowledged
 IN_FLIGHT = "unacked"
 ATTEMPTS_KEPT_SECONDS = 7 * 24 * 3600
+#: failed attempts at a page after which it is a suspect
+FAILURES = 3
+#: starts without an end after which it is one, too: its workers die as a whole, and nobody is left to tell. It takes
+#: more of them, because a page also starts anew when its worker loses Redis, or dies of another page
+STARTS = 10
 RATE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was known of a page when it was begun."""
+
+    #: which it is since an attempt last ended, from 1 on
+    number: int
+    #: attempts that killed their child or failed for no reason that is known
+    failures: int
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the page seems to kill whoever takes it."""
+        return self.failures >= FAILURES or self.number > STARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +96,32 @@ class Control:
         with self._told():
             self._redis.srem(PAUSED, *(queue.value for queue in queues))
 
-    def begin(self, page_id: str) -> int:
-        """Count one more attempt at a page and return which it is, from 1 on.
-
-        An attempt that does not `end` killed its process: nobody is left to say so.
-        """
+    def begin(self, page_id: str) -> Attempt:
+        """Count one more attempt at a page."""
         with self._told(), self._redis.pipeline() as calls:
-            calls.incr(ATTEMPTS + page_id)
-            calls.expire(ATTEMPTS + page_id, ATTEMPTS_KEPT_SECONDS)
-            return int(calls.execute()[0])
+            calls.incr(BEGUN + page_id)
+            calls.expire(BEGUN + page_id, ATTEMPTS_KEPT_SECONDS)
+            calls.get(FAILED + page_id)
+            number, _, failures = calls.execute()
+        return Attempt(int(number), int(failures or 0))
 
-    def suspect(self, page_id: str, attempts: int) -> None:
-        """Take a page as begun this many times already: a part of one that killed its workers."""
+    def fail(self, page_id: str) -> None:
+        """Count an attempt at a page that killed its child, or failed for no reason that is known."""
+        with self._told(), self._redis.pipeline() as calls:
+            calls.incr(FAILED + page_id)
+            calls.expire(FAILED + page_id, ATTEMPTS_KEPT_SECONDS)
+            calls.execute()
+
+    def suspect(self, page_id: str, failures: int) -> None:
+        """Take a page as failed this many times already: a part of one that killed its workers."""
         with self._told():
-            self._redis.set(ATTEMPTS + page_id, attempts, ex=ATTEMPTS_KEPT_SECONDS)
+            self._redis.set(FAILED + page_id, failures, ex=ATTEMPTS_KEPT_SECONDS)
 
     def end(self, page_id: str, products: int = 0) -> None:
         """Forget the attempts at a page, which did not kill its process, and count the products that it finished."""
         minute = DONE + str(int(time.time() // RATE_SECONDS))
         with self._told(), self._redis.pipeline() as calls:
-            calls.delete(ATTEMPTS + page_id)
+            calls.delete(BEGUN + page_id, FAILED + page_id)
             if products:
                 calls.incrby(minute, products)
                 calls.expire(minute, 3 * RATE_SECONDS)

@@ -28,13 +28,13 @@ from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.model import Model
 from worker.outcome import Outcome, Prediction
-from worker.pictures import PLAIN, Stacker, groups
-from worker.serving import Refused, Serving
+from worker.pictures import GREY, WHITE, Stacker, groups
+from worker.serving import REPLICAS_ASKED, Refused, Serving
 from worker.store import Store
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5
-#: a product that the model fails at is rejected after so many calls for it alone, a plain picture answered between them
+#: a product that the model fails at is rejected after so many calls, plain pictures being answered after each
 CALLS_FOR_ONE = 3
 
 P = ParamSpec("P")
@@ -85,16 +85,21 @@ class Pipeline:
         _Patience(self._settings.wait_limit_seconds, outcome.seconds)("save", self._store.save, outcome)
         return outcome
 
-    def check_model(self) -> None:
-        """Raise ModelUnfit, or Unavailable, unless the model is there, is one of ours and answers."""
+    def check_model(self, pictures: int = 1, times: int = 1) -> None:
+        """Raise ModelUnfit, or Unavailable, unless the model is there, is one of ours and answers about plain pictures.
+
+        It is asked so often in a row, about at least so many pictures, of two products.
+        """
         model = self._serving.model()
         self._store.model_id(model.version)
-        batch, _ = self._stacker(model).stack([PLAIN])
+        plain = [Product(0, (GREY,) * max(1, pictures - 1)), Product(1, (WHITE,))]
+        batch, _ = self._stacker(model).stack(plain[: self._settings.max_batch_pictures])
         try:
-            self._serving.predict(batch)
+            for _ in range(times):
+                self._serving.predict(batch)
         except Refused as error:
             raise ModelUnfit(
-                f"version {model.version} of {self._settings.model_name} fails even at a plain grey picture: {error}; "
+                f"version {model.version} of {self._settings.model_name} fails even at plain pictures: {error}; "
                 "publish a sound version with shelver-trainer"
             ) from error
 
@@ -106,9 +111,9 @@ class Pipeline:
     ) -> tuple[list[Prediction], list[Reject]]:
         """Predict a group; when the model fails at it, prove every picture, then halve it down to the culprit.
 
-        Before anything is blamed on products the model must answer for a plain picture: one that refuses everything,
-        was swapped for another or is away is none of theirs. One that answers others, and these never however long
-        they wait, would have their page go round for ever.
+        Before anything is blamed on products the model must answer about plain pictures, before the last word each of
+        its replicas: one that refuses everything, is overloaded or away, or was swapped for another is none of theirs.
+        One that answers others, and these never however long they wait, would have their page go round for ever.
         """
         model = waited("model", self._serving.model)
         with waited.timed("stack"):
@@ -119,12 +124,11 @@ class Pipeline:
         outcome.model_version = model.version
         try:
             return waited("predict", self._serving.predict, batch), rejects
-        except ModelUnfit:
-            raise
         except (Refused, Unavailable) as error:
-            self.check_model()
             calls += 1
-            if len(products) == 1 and calls >= CALLS_FOR_ONE:
+            is_last_word = len(products) == 1 and calls >= CALLS_FOR_ONE
+            self.check_model(len(batch.pictures), REPLICAS_ASKED if is_last_word else 1)
+            if is_last_word:
                 return [], [Reject(products[0].id, Reason.REFUSED_BY_MODEL, str(error))]
         if calls == 1 or len(products) == 1:
             return self._predict(products, waited, outcome, calls)

@@ -1,7 +1,7 @@
 """The Celery task: which way a page goes, by what becomes of it. What is done with its products is the pipeline's."""
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import structlog
@@ -14,14 +14,14 @@ from worker import gate
 from worker.app import celery_app, control, pipeline, settings
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import TASK, MessageError, NewerSchema, Page
+from worker.control import FAILURES, Attempt, Control
 from worker.outcome import Outcome
+from worker.request import PageRequest
 
 logger = structlog.stdlib.get_logger("worker")
 
 #: a page that failed for an unknown reason is not tried again at once, or it would spin
 PAUSE_SECONDS = 5
-#: a page that was begun this often and never ended is cut in two, down to the product at fault
-ATTEMPTS = 3
 #: no producer of ours makes larger pages
 LARGEST_PAGE = 1000
 #: of a message that is no page, enough to find its sender
@@ -30,14 +30,28 @@ SHOWN_CHARACTERS = 500
 app = celery_app()
 
 
-@app.task(name=TASK, bind=True)
-def classify_page(self: "Task[[object], None]", message: object) -> None:
+@app.task(name=TASK, bind=True, Request=PageRequest)
+def classify_page(self: "Task[..., None]", /, *arguments: object, **named: object) -> None:
     """Classify one page; a page that cannot be finished now goes back to its queue.
 
-    Its attempts are counted in Redis, so that they outlive this process: one that ended without a word killed it.
+    What is known of attempts at it is kept in Redis: one that killed its process can tell nobody.
     """
     page_id = str(self.request.id)
-    log = logger.bind(page=page_id)
+    log, started = logger.bind(page=page_id), time.monotonic()
+    message = arguments[0] if len(arguments) == 1 and not named else (arguments, named)
+    try:
+        _classify(message, page_id, log)
+    except Return:
+        raise
+    except Exception as error:  # of the handlers in there: the time limit may strike amid one
+        raise Return(str(error), requeue=True) from error
+    except SystemExit:
+        if time.monotonic() - started < settings().page_soft_limit_seconds:
+            _end(page_id)  # its worker is told to stop: the page did nothing to it
+        raise
+
+
+def _classify(message: object, page_id: str, log: structlog.stdlib.BoundLogger) -> None:
     try:
         page = Page.from_wire(message)
     except NewerSchema as error:
@@ -59,8 +73,9 @@ def classify_page(self: "Task[[object], None]", message: object) -> None:
         _cut_short(page, page_id, log, error)
     except Exception as error:
         log.exception("page goes back after an unforeseen error")
+        _fail(page_id)
         time.sleep(PAUSE_SECONDS)
-        raise Return(str(error), requeue=True) from error  # its attempt stays counted
+        raise Return(str(error), requeue=True) from error
 
 
 def look_again() -> None:
@@ -75,20 +90,20 @@ def look_again() -> None:
         gate.report_fit()
 
 
-def _work(page: Page, page_id: str, attempt: int, log: structlog.stdlib.BoundLogger) -> None:
+def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.BoundLogger) -> None:
     if len(page.ids) > LARGEST_PAGE:
         _send_parts(page, page_id, settings().page_size)
         log.warning("page is too large and is cut", into=settings().page_size)
-    elif attempt <= ATTEMPTS:
+    elif not attempt.is_suspect:
         outcome = pipeline().classify(page)
         _end(page_id, len(outcome.predictions) + len(outcome.rejects) + len(outcome.known))
-        log.info("page done", attempt=attempt, **_figures(outcome))
+        log.info("page done", attempt=attempt.number, **_figures(outcome))
     elif len(page.ids) > 1:
-        _send_parts(page, page_id, (len(page.ids) + 1) // 2, attempts=ATTEMPTS - 1)
-        log.warning("page ended its process again and again and is cut in two", attempts=attempt - 1)
+        _send_parts(page, page_id, (len(page.ids) + 1) // 2, failures=FAILURES - 1)
+        log.warning("page ended its process again and again and is cut in two", attempts=attempt.number - 1)
     else:
         detail = (
-            f"{attempt - 1} attempts at it ended its process or failed: killed, out of memory, over "
+            f"{attempt.number - 1} attempts at it ended its process or failed: killed, out of memory, over "
             "SHELVER_PAGE_TIME_LIMIT_SECONDS, or as the worker's log says"
         )
         pipeline().poison(page, detail)
@@ -103,7 +118,7 @@ def _go_back(page_id: str, log: structlog.stdlib.BoundLogger, error: Exception) 
 
 
 def _cut_short(page: Page, page_id: str, log: structlog.stdlib.BoundLogger, error: SoftTimeLimitExceeded) -> None:
-    """Cut a page that took too long in two; a single product comes back, and its attempt stays counted."""
+    """Cut a page that took too long in two; a single product comes back, and counts as failed."""
     if len(page.ids) > 1:
         try:
             _send_parts(page, page_id, (len(page.ids) + 1) // 2)
@@ -112,31 +127,44 @@ def _cut_short(page: Page, page_id: str, log: structlog.stdlib.BoundLogger, erro
         else:
             log.warning("page took too long and is cut in two")
             return
+    _fail(page_id)
     log.warning("page goes back", reason="it took too long")
     raise Return("time limit", requeue=True) from error
 
 
-def _send_parts(page: Page, page_id: str, size: int, attempts: int = 0) -> None:
+def _send_parts(page: Page, page_id: str, size: int, failures: int = 0) -> None:
     """Put a page's parts on its queue; a page is acknowledged afterwards, so that none of it can be lost.
 
-    A part of several products inherits `attempts`, so that one more is enough to cut it again; a single product has
+    A part of several products inherits `failures`, so that one more is enough to cut it again; a single product has
     them all before it, because it may only have been in bad company.
     """
     for number, start in enumerate(range(0, len(page.ids), size)):
         ids = page.ids[start : start + size]
         part_id = f"{page_id}.{number}"
-        if attempts and len(ids) > 1:
-            control().suspect(part_id, attempts)
+        if failures and len(ids) > 1:
+            control().suspect(part_id, failures)
         part = replace(page, ids=ids)
         app.send_task(TASK, (part.to_wire(),), queue=page.queue.value, task_id=part_id)
     _end(page_id)
 
 
-def _begin(page_id: str) -> int:
+def _begin(page_id: str) -> Attempt:
     try:
         return control().begin(page_id)
     except Unavailable:
-        return 1  # the page is in hand and can be finished; its attempts are for Redis to remember
+        return Attempt(1, 0)  # the page is in hand and can be finished; its attempts are for Redis to remember
+
+
+def _fail(page_id: str) -> None:
+    with suppress(Unavailable):  # as above
+        control().fail(page_id)
+
+
+def _tell_death(page_id: str) -> None:
+    """Count a child's death against its page; in the main process, which lends no connection to later children."""
+    hurried = settings().model_copy(update={"connect_timeout_seconds": 1.0})
+    with suppress(Unavailable), closing(Control(hurried)) as own:
+        own.fail(page_id)
 
 
 def _end(page_id: str, products: int = 0) -> None:
@@ -156,6 +184,7 @@ def _figures(outcome: Outcome) -> dict[str, object]:
     }
 
 
+PageRequest.tell_death = staticmethod(_tell_death)
 gate.Gate.settings = settings()
 gate.Gate.look_again = staticmethod(look_again)
 app.steps["consumer"].add(gate.Gate)

@@ -4,11 +4,14 @@ kombu's own takes a message off its queue and writes down only afterwards that a
 nowhere but in a socket's buffer, and gone for good when the worker or the network dies then. Ours does both in one step
 in Redis, so that a message is always on a queue or among the unacknowledged ones, which come back.
 
+Nor does it matter here what a worker's clock says: one that is ahead would take every page for lost, again and again.
+
 kombu's own also raises in the worker's event loop for what is no message at all, which ends the worker; and the next
 of its kind ends the next worker. Ours drops it with a line in the log.
 """
 
 import time
+from typing import Any
 
 import structlog
 from kombu.transport import redis
@@ -38,9 +41,25 @@ LOOK_SECONDS = 0.05
 SHOWN_CHARACTERS = 500
 
 
+class QoS(redis.QoS):
+    """What a worker has taken and not acknowledged, by Redis' clock: a machine's own may jump."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Keep a message that TAKE has written down already."""
+        super(redis.QoS, self).append(message, delivery_tag)
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Put messages back on their queues that somebody has had for longer than the visibility timeout."""
+        with self.channel.conn_or_acquire() as client:
+            ahead_seconds = time.time() - client.time()[0]
+        self.visibility_timeout = self.channel.visibility_timeout + ahead_seconds
+        super().restore_visible(start, num, interval)
+
+
 class Channel(redis.Channel):
     """A channel that takes messages with TAKE. The worker's event loop must wake up every LOOK_SECONDS."""
 
+    QoS = QoS
     _found_nothing_at = 0.0  # on the monotonic clock
 
     def _brpop_start(self, timeout: float | None = None) -> None:

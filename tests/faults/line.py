@@ -23,13 +23,13 @@ from worker.contract.tables import predictions, rejects
 
 CHILDREN = 2
 POLL_SECONDS = 0.05
-#: redelivery takes 40 s instead of a quarter of an hour; a page of 20 is one of a hundred
+#: redelivery takes 46 s instead of a quarter of an hour; a page of 20 is one of a hundred
 SHORT = {
     "page_size": 20,
-    "page_time_limit_seconds": 11,
+    "page_time_limit_seconds": 12,
     "wait_limit_seconds": 2,
-    "predict_timeout_seconds": 1,
-    "connect_timeout_seconds": 1,
+    "predict_timeout_seconds": 0.5,
+    "connect_timeout_seconds": 0.5,
     "shutdown_seconds": 5,
 }
 

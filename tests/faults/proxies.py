@@ -96,7 +96,7 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        with suppress(OSError, asyncio.CancelledError):
+        try:
             if isinstance(self._upstream, str):
                 there, back = await asyncio.open_unix_connection(self._upstream)
             else:
@@ -104,7 +104,11 @@ class TcpProxy:
             self._writers.add(back)
             await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
             self._writers.discard(back)
-        self._writers.discard(writer)
+        except (OSError, asyncio.CancelledError):
+            pass  # the server is away, or the way was cut
+        finally:
+            writer.close()
+            self._writers.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.CancelledError):

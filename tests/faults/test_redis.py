@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import redis
 
 from tests.faults import audit
 from tests.faults.audit import Answers
@@ -36,6 +37,21 @@ def test_redis_is_killed_and_has_lost_everything(line: Line, catalog: list[int],
     line.wait_until(lambda: not any(line.waiting().values()), "end of what was in hand")
     assert line.count() < len(catalog)
     line.produce("reconcile")
+    audit.check(line, undisturbed)
+
+
+@pytest.mark.long
+def test_redis_refuses_writes(line: Line, catalog: list[int], undisturbed: Answers) -> None:
+    """As it does when its disk is full, or when it has become a replica: workers wait until it takes them."""
+    line.start_workers()
+    line.enqueue_all(catalog)
+    line.wait_for_rows(200)
+    with redis.Redis.from_url(line.redis.url) as client:
+        client.config_set("min-replicas-to-write", 1)
+        time.sleep(AWAY_SECONDS)
+        left = line.waiting()
+        assert left["backfill"] > 0
+        client.config_set("min-replicas-to-write", 0)
     audit.check(line, undisturbed)
 
 

@@ -2,13 +2,15 @@
 
 import random
 
+import grpc
 import pytest
 
 from tests.faults import audit
 from tests.faults.audit import Answers
 from tests.faults.conftest import MakeLine
 from tests.faults.line import CHILDREN, Line
-from tests.faults.proxies import ModelProxy, slow
+from tests.faults.proxies import ModelProxy, failing, slow
+from worker.control import STARTS
 
 WORKERS = 2
 
@@ -61,6 +63,30 @@ def test_all_workers_are_told_to_stop_amid_their_pages(loaded: Line, proxy: Mode
     proxy.heal()
     loaded.start_workers(1)
     audit.check(loaded, undisturbed)
+
+
+@pytest.mark.long
+def test_workers_that_are_replaced_again_and_again_harm_no_product(
+    make_line: MakeLine, proxy: ModelProxy, catalog: list[int], undisturbed: Answers
+) -> None:
+    """A page that was in hand at every stop is none that kills its workers."""
+    line = make_line(
+        serving_address=proxy.address,
+        page_size=1,
+        wait_limit_seconds=15,
+        page_time_limit_seconds=40,
+        shutdown_seconds=1,
+    )
+    proxy.fault = failing(grpc.StatusCode.UNAVAILABLE)
+    line.enqueue(catalog[:CHILDREN])
+    for _ in range(STARTS + 2):
+        line.start_workers(1)
+        line.wait_until(lambda: line.waiting()["unacked"] == CHILDREN, "page in every child")
+        line.stop_worker(line.workers[0])
+        assert line.waiting()["new"] == CHILDREN
+    proxy.heal()
+    line.start_workers(1)
+    audit.check(line, undisturbed)
 
 
 @pytest.mark.long

@@ -512,7 +512,7 @@ def test_a_model_of_nan_is_unfit(
     with ModelServer(tmp_path / "models", port=0) as server:
         pipeline = build(serving_address=server.address)
         for ask in (pipeline.check_model, lambda: pipeline.classify(Page((1,)))):
-            with pytest.raises(ModelUnfit, match="fails even at a plain grey picture: .*a score that is no number"):
+            with pytest.raises(ModelUnfit, match="fails even at plain pictures: .*a score that is no number"):
                 ask()
     assert not rows(database, rejects)
 

@@ -54,6 +54,12 @@ def outcome(run: Run, *ids: int, rejected: tuple[Reject, ...] = ()) -> Outcome:
     return Outcome(page, made, list(rejected))
 
 
+def test_a_drivers_own_error_is_told_like_any_other(database: Database) -> None:
+    """A cursor that is used past SQLAlchemy, as for COPY, raises what SQLAlchemy never sees: waiting may help."""
+    with pytest.raises(Unavailable, match="SHELVER_DATABASE_URL.*no_such_table"), database.begin() as connection:
+        connection.connection.cursor().execute("SELECT 1 FROM no_such_table")
+
+
 def count(database: Database, table) -> int:
     with database.begin() as connection:
         return connection.scalar(select(func.count()).select_from(table))

@@ -54,11 +54,28 @@ def test_a_worker_that_dies_before_it_reads_what_it_took_loses_nothing(
         time.sleep(0.01)
     channel.client.connection.disconnect()  # with the answer still in the socket
     assert (client.llen("new"), client.hlen("unacked"), client.zcard("unacked_index")) == (0, 1, 1)
-    time.sleep(1.1)
+    time.sleep(2.1)  # Redis' moments are whole seconds here
     channel.qos.restore_visible()
     assert (client.llen("new"), client.hlen("unacked"), client.zcard("unacked_index")) == (1, 0, 0)
     assert '"redelivered": true' in client.lindex("new", 0)
     assert client.lindex("new", 0).count('"body"') == before.count('"body"') == 1
+
+
+@pytest.mark.parametrize("seconds", [24 * 3600, -24 * 3600])
+def test_a_wrong_clock_takes_no_page_for_lost(
+    client: "redis.Redis[str]", pages: Pages, channel: Channel, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """How long somebody has had a page is for Redis' clock to say; a page that is lost comes back all the same."""
+    right = time.time
+    monkeypatch.setattr("kombu.transport.redis.time", lambda: right() + seconds)
+    monkeypatch.setattr(time, "time", lambda: right() + seconds)
+    pages.send(Page((1,)))
+    client.eval(TAKE, 4, *KEYS)
+    channel.qos.restore_visible(interval=1)
+    assert (client.llen("new"), client.hlen("unacked")) == (0, 1)
+    time.sleep(2.1)  # Redis' moments are whole seconds here
+    channel.qos.restore_visible(interval=1)
+    assert (client.llen("new"), client.hlen("unacked")) == (1, 0)
 
 
 def test_new_pages_are_taken_before_a_backlog(client: "redis.Redis[str]", pages: Pages) -> None:

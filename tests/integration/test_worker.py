@@ -175,7 +175,8 @@ def test_a_page_of_too_many_ids_is_cut(
     assert count(database, predictions) == 100
     with redis.Redis.from_url(redis_url) as client:
         wait_for(lambda: client.llen("new") + client.hlen("unacked") == 0, worker)
-        assert not client.keys("shelver:attempts:*")
+        assert not client.keys("shelver:begun:*")
+        assert not client.keys("shelver:failed:*")
 
 
 def test_what_is_no_message_harms_nobody(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.contract.errors import Unavailable
@@ -14,6 +14,8 @@ from worker.contract.settings import redact
 #: how long a writer waits for another before it counts as unavailable
 LOCK_TIMEOUT_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 5
+#: after which a server that has vanished without a word is looked for, and given up
+SILENCE_SECONDS = 20
 
 
 class Database:
@@ -22,6 +24,8 @@ class Database:
     def __init__(self, url: str):
         self.address = redact(url)
         self.engine = make_engine(url)
+        # The driver's own, which passes SQLAlchemy by where its cursor is used directly, as for COPY.
+        self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -33,7 +37,7 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except (DBAPIError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout, self._driver_error) as error:
             raise Unavailable(f"{self.address} fails (SHELVER_DATABASE_URL): {cause(error)}") from error
 
     def close(self) -> None:
@@ -49,14 +53,15 @@ def make_engine(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() == "postgresql":
         options = f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC"
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options}
+        silence = {"keepalives_idle": SILENCE_SECONDS, "tcp_user_timeout": 1000 * SILENCE_SECONDS}
+        arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options, **silence}
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
-def cause(error: SQLAlchemyError) -> str:
+def cause(error: Exception) -> str:
     """Return the driver's own first line, with the remedy where there is one."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
     missing = "no such table" in lines[0] or ("relation" in lines[0] and "does not exist" in lines[0])

@@ -20,6 +20,8 @@ from worker.contract.signature import Signature
 PREFIX = "SHELVER_"
 #: between the soft time limit, at which a page goes back, and the hard one, at which its process is killed
 HANDBACK_SECONDS = 5
+#: that a page may make for one product, after it has waited: the product and a plain picture, three times each
+CALLS = 6
 DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
@@ -161,11 +163,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         problems = []
-        if self.wait_limit_seconds + 2 * self.predict_timeout_seconds >= self.page_soft_limit_seconds:
+        needed = (
+            self.wait_limit_seconds + CALLS * self.predict_timeout_seconds + CALLS / 2 * self.connect_timeout_seconds
+        )
+        if needed >= self.page_soft_limit_seconds:
             problems.append(
-                f"{PREFIX}WAIT_LIMIT_SECONDS plus twice {PREFIX}PREDICT_TIMEOUT_SECONDS must stay below "
-                f"{PREFIX}PAGE_TIME_LIMIT_SECONDS less {HANDBACK_SECONDS}, or a waiting page is stopped before it can "
-                "go back: lower the first or raise the last"
+                f"{PREFIX}WAIT_LIMIT_SECONDS plus {CALLS} x {PREFIX}PREDICT_TIMEOUT_SECONDS plus {CALLS // 2} x "
+                f"{PREFIX}CONNECT_TIMEOUT_SECONDS must stay below {PREFIX}PAGE_TIME_LIMIT_SECONDS less "
+                f"{HANDBACK_SECONDS}, or a waiting page is stopped before it can go back: lower the first or raise the "
+                "last"
             )
         if self.max_pictures > self.max_batch_pictures:
             problems.append(
