@@ -1,6 +1,7 @@
 """Insert rows or overwrite those with the same key, on SQLite and on PostgreSQL."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, select
@@ -41,13 +42,7 @@ def _overwriting(
 
 def _copy(connection: Connection, table: Table, names: list[str], rows: Sequence[Row]) -> Table:
     """COPY the rows into a temporary table, twice as fast as executemany; it empties itself at commit."""
-    staged = Table(
-        f"staged_{table.name}",
-        MetaData(),
-        *(Column(name, table.c[name].type) for name in names),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DELETE ROWS",
-    )
+    staged = _staged(table, tuple(names))
     connection.execute(CreateTable(staged, if_not_exists=True))
     processors = [
         table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for name in names
@@ -58,6 +53,18 @@ def _copy(connection: Connection, table: Table, names: list[str], rows: Sequence
             values = zip((row[name] for name in names), processors, strict=True)
             copy.write_row([process(value) if process else value for value, process in values])
     return staged
+
+
+@cache
+def _staged(table: Table, names: tuple[str, ...]) -> Table:
+    # One for all pages: SQLAlchemy keeps what it compiles by the tables in it, and would never meet another again.
+    return Table(
+        f"staged_{table.name}",
+        MetaData(),
+        *(Column(name, table.c[name].type) for name in names),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DELETE ROWS",
+    )
 
 
 def _keys(staged: Table, table: Table) -> list[Column[Any]]:
