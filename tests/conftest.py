@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -69,13 +70,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of its own, once on each kind of server."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
-    import psycopg
-
-    url = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return url.replace("/postgres?", f"/{name}?")
+    return create_database(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
@@ -84,6 +79,29 @@ def sqlite_settings(tmp_path: Path) -> Settings:
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'store.db'}")
     schema.migrate(settings)
     return settings
+
+
+def create_database(postgres_url: str, options: str = "") -> str:
+    """Create a database on the server of this URL; return the new one's."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} {options}")
+    return postgres_url.replace("/postgres?", f"/{name}?")
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Processes with the folder in command line or environment, or that work in it: Redis rewrites the first two."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            text = " ".join([*process.cmdline(), *process.environ().values(), process.cwd()])
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if str(folder) in text and process.pid != os.getpid():
+            found.append(process)
+    return found
 
 
 def command(name: str) -> list[str]:

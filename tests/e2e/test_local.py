@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from deploy.local import toy
-from tests.conftest import command
+from tests.conftest import command, processes_of
 
 LOCAL = [sys.executable, "-m", "deploy.local"]
 ROOT = Path(__file__).parents[2]
@@ -30,24 +29,11 @@ def arguments(catalog: toy.ToyCatalog) -> list[str]:
     return [part for name, path in {**given, "labels": catalog.labels}.items() for part in (f"--{name}", str(path))]
 
 
-def of_folder(folder: Path) -> list[psutil.Process]:
-    """Processes with the folder in command line or environment, or that work in it: Redis rewrites the first two."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            text = " ".join([*process.cmdline(), *process.environ().values(), process.cwd()])
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if str(folder) in text and process.pid != os.getpid():
-            found.append(process)
-    return found
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for the line; nothing of it may run afterwards."""
     yield tmp_path / "line"
-    left = of_folder(tmp_path / "line")
+    left = processes_of(tmp_path / "line")
     for process in left:
         process.kill()
     assert not left, "processes were left behind"
@@ -72,7 +58,7 @@ def test_the_demo_predicts_every_listing_and_cleans_up(catalog: toy.ToyCatalog, 
     assert totals["pictures_per_second"] > 0
     assert "predicted shelf" in done.stdout
     assert str(folder) in done.stdout.replace("\n", "")
-    assert not of_folder(folder)
+    assert not processes_of(folder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -86,12 +72,12 @@ def test_an_interrupted_demo_leaves_no_process(catalog: toy.ToyCatalog, folder: 
     ) as demo:
         try:
             wait_for((folder / "logs" / "fit.log").exists, seconds=90)  # MongoDB and Redis run by then
-            assert {"mongod", "redis-server"} <= {process.name() for process in of_folder(folder)}
+            assert {"mongod", "redis-server"} <= {process.name() for process in processes_of(folder)}
             demo.send_signal(number)
             assert demo.wait(60) != 0
         finally:
             demo.kill()
-    wait_for(lambda: not of_folder(folder), seconds=10)
+    wait_for(lambda: not processes_of(folder), seconds=10)
 
 
 def wait_for(condition: Callable[[], object], seconds: float) -> None:
@@ -143,4 +129,4 @@ def test_up_stays_up_and_down_stops_it(folder: Path) -> None:
     finally:
         stopped = subprocess.run([*LOCAL, "down", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True)
     assert "stopped; the data stays" in stopped.stdout
-    assert not of_folder(folder)
+    assert not processes_of(folder)

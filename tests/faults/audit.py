@@ -1,13 +1,10 @@
 """The same questions at the end of every case: is anything lost, doubled, left behind or different?"""
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
 from sqlalchemy import make_url, select
 
 from tests.faults import report
@@ -99,16 +96,3 @@ def check(line: Line, undisturbed: Answers, expected: Mapping[int, Reason] | Non
             time.monotonic() - line.started,
         )
     )
-
-
-def leaked(folder: Path) -> list[psutil.Process]:
-    """Return the processes that have a case's folder in their environment, or work in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            text = " ".join([*process.cmdline(), *process.environ().values(), process.cwd()])
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if str(folder) in text and process.pid != os.getpid():
-            found.append(process)
-    return found

@@ -1,7 +1,6 @@
 """The catalog, the models and the answers of an undisturbed run, once a session; a line for every case."""
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pymongo import MongoClient
 
 from deploy.local import toy
 from deploy.local.processes import Processes
+from tests.conftest import create_database, processes_of
 from tests.faults import audit, report, servers
 from tests.faults.audit import Answers
 from tests.faults.line import SHORT, Line
@@ -129,7 +129,7 @@ def proxy(served: Server) -> Iterator[ModelProxy]:
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """No process of a case outlives it: this comes after every other fixture has cleaned up."""
     yield
-    left = audit.leaked(tmp_path)
+    left = processes_of(tmp_path)
     for process in left:
         process.kill()
     assert not left, "processes were left behind"
@@ -195,11 +195,7 @@ def _copy_of_sqlite(request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 def _copy_of_postgres(request: pytest.FixtureRequest) -> str:
-    url = request.getfixturevalue("postgres")
-    name = f"line_{uuid.uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE prepared")
-    return url.replace("/postgres?", f"/{name}?")
+    return create_database(request.getfixturevalue("postgres"), "TEMPLATE prepared")
 
 
 @pytest.fixture
