@@ -62,6 +62,17 @@ class Channel(redis.Channel):
     QoS = QoS
     _found_nothing_at = 0.0  # on the monotonic clock
 
+    def __init__(self, *args: object, **options: object):
+        super().__init__(*args, **options)
+        self._kept_pool = self.pool
+
+    @property
+    def pool(self) -> Any:
+        """The connections beside the one that waits. The same ones to the end and beyond it: a page in hand is
+        acknowledged after its channel was closed, when kombu has forgotten where Redis is, which would end the worker.
+        """
+        return self.__dict__.get("_kept_pool") or super().pool
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         if time.monotonic() - self._found_nothing_at < LOOK_SECONDS:
             return

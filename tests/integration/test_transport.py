@@ -8,6 +8,8 @@ import redis
 from kombu import Connection
 
 from producer.queue import Pages
+from tests.faults.proxies import TcpProxy
+from tests.faults.servers import host_and_port
 from worker.contract.messages import Page, Queue
 from worker.contract.settings import Settings
 from worker.transport import TAKE, Channel, Transport
@@ -59,6 +61,31 @@ def test_a_worker_that_dies_before_it_reads_what_it_took_loses_nothing(
     assert (client.llen("new"), client.hlen("unacked"), client.zcard("unacked_index")) == (1, 0, 0)
     assert '"redelivered": true' in client.lindex("new", 0)
     assert client.lindex("new", 0).count('"body"') == before.count('"body"') == 1
+
+
+def test_a_page_in_hand_is_acknowledged_after_its_connection(
+    client: "redis.Redis[str]", pages: Pages, redis_url: str
+) -> None:
+    """A lost connection is closed in several tries, the last when kombu has forgotten all; an error ends the worker."""
+    proxy = TcpProxy(host_and_port(redis_url))
+    try:
+        connection = Connection(f"redis://127.0.0.1:{proxy.port}/0", transport=Transport)
+        channel, taken = connection.default_channel, []
+        channel.basic_consume("new", no_ack=False, callback=taken.append, consumer_tag="new")
+        channel.client.connection = channel.client.connection_pool.get_connection()
+        pages.send(Page((1,)))
+        channel._brpop_start()
+        channel._brpop_read()
+        proxy.cut()
+        connection._do_close_transport()
+        with pytest.raises(redis.ConnectionError):
+            channel.close()
+        proxy.restore()
+        assert client.hlen("unacked") == 1
+        taken[0].ack()
+        assert client.hlen("unacked") == 0
+    finally:
+        proxy.close()
 
 
 @pytest.mark.parametrize("seconds", [24 * 3600, -24 * 3600])
