@@ -85,6 +85,8 @@ def test_workers_that_are_replaced_again_and_again_harm_no_product(
         line.stop_worker(line.workers[0])
         assert line.waiting()["new"] == CHILDREN
     proxy.heal()
+    line.change(page_size=20)
+    line.enqueue_all(catalog)
     line.start_workers(1)
     audit.check(line, undisturbed)
 
