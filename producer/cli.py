@@ -15,7 +15,6 @@ import typer
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -104,13 +103,9 @@ def backfill(
         if dry_run:
             typer.echo(f"{total:,} products would be enqueued")
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as progress:
-            task = progress.add_task("enqueueing", total=total)
-            done = 0
-            for count in Pages(settings).send_all(backfilling.ids(listings, where), Queue.BACKFILL):
-                done += count
-                progress.advance(task, count)
+        with listings_progress() as progress, closing(Pages(settings)) as pages:
+            ids = progress.track(backfilling.ids(listings, where), total, description="enqueueing")
+            done = sum(pages.send_all(ids, Queue.BACKFILL))
     typer.echo(f"{done:,} products enqueued on {Queue.BACKFILL}")
 
 

@@ -25,7 +25,7 @@ from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import Page
 from worker.contract.product import Product, ProductId, stand_in_id
 from worker.contract.rejects import Reason, Reject
-from worker.contract.settings import Settings
+from worker.contract.settings import CALLS_FOR_ONE, Settings
 from worker.model import Model
 from worker.outcome import Outcome, Prediction
 from worker.pictures import GREY, WHITE, Stacker, groups
@@ -34,8 +34,6 @@ from worker.store import Store
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5
-#: a product that the model fails at is rejected after so many calls, plain pictures being answered after each
-CALLS_FOR_ONE = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +86,7 @@ class Pipeline:
     def check_model(self, pictures: int = 1, times: int = 1) -> None:
         """Raise ModelUnfit, or Unavailable, unless the model is there, is one of ours and answers about plain pictures.
 
-        It is asked so often in a row, about at least so many pictures, of two products.
+        It is asked so often in a row about two products, one of about so many pictures, SHELVER_MAX_PICTURES at most.
         """
         model = self._serving.model()
         self._store.model_id(model.version)

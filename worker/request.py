@@ -17,8 +17,8 @@ class PageRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Take note of a child's death, unless it was told to die."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
-        is_ours = self._already_cancelled or self._already_revoked or self.acknowledged or _is_stopping()
-        if isinstance(error, WorkerLostError) and not is_ours:
+        is_expected = self._already_cancelled or self._already_revoked or self.acknowledged or _is_stopping()
+        if isinstance(error, WorkerLostError) and not is_expected:
             type(self).tell_death(self.id)
         return super().on_failure(exc_info, *args, **options)
 

@@ -68,8 +68,10 @@ class Channel(redis.Channel):
 
     @property
     def pool(self) -> Any:
-        """The connections beside the one that waits. The same ones to the end and beyond it: a page in hand is
-        acknowledged after its channel was closed, when kombu has forgotten where Redis is, which would end the worker.
+        """The connections beside the one that waits for messages; the same to the end, and after it.
+
+        A page in hand is acknowledged after its channel was closed. By then kombu has dropped its pool and forgotten
+        where Redis is, which would end the worker.
         """
         return self.__dict__.get("_kept_pool") or super().pool
 

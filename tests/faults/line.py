@@ -23,6 +23,8 @@ from worker.contract.tables import predictions, rejects
 
 CHILDREN = 2
 POLL_SECONDS = 0.05
+#: a tenth of the catalog
+BEGUN_ROWS = 200
 #: redelivery takes 46 s instead of a quarter of an hour; a page of 20 is one of a hundred
 SHORT = {
     "page_size": 20,
@@ -78,6 +80,12 @@ class Line:
         """Enqueue the whole catalog, whose ids these are."""
         self.asked_for |= set(ids)
         self.produce("backfill")
+
+    def get_to_work(self, ids: Iterable[int]) -> None:
+        """Start workers, enqueue the whole catalog, and return amid the work."""
+        self.start_workers()
+        self.enqueue_all(ids)
+        self.wait_for_rows(BEGUN_ROWS)
 
     def enqueue_all_at_once(self, ids: Iterable[int], producers: int) -> None:
         """As above, by several producers at the same time."""

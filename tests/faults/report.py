@@ -40,7 +40,16 @@ def cases() -> str:
     """Return a table of the cases."""
     head = ("case", "store", "ids", "predicted", "rejected", "pages done", "given back", "cut", "seconds")
     rows = [
-        (each.name, each.store, each.asked_for, each.predicted, each.rejected, each.done, each.returned, each.cut)
+        (
+            _readable(each.name),
+            each.store,
+            each.asked_for,
+            each.predicted,
+            each.rejected,
+            each.done,
+            each.returned,
+            each.cut,
+        )
         for each in CASES
     ]
     return table(head, [(*row, f"{each.seconds:.0f}") for row, each in zip(rows, CASES, strict=True)])
@@ -64,6 +73,10 @@ def write(part: str, text: str) -> None:
     here = machine()
     said = f"{here['date']}, {here['cores']} cores ({here['processor']}), Python {here['python']}:"
     PAGE.write_text(f"{before}{begin}\n{said}\n\n{text}\n{end}{after}")
+
+
+def _readable(name: str) -> str:
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def _shown(cell: object) -> str:

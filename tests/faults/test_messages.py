@@ -1,6 +1,5 @@
 """Messages that are no page of ours, or one too often."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -41,11 +40,9 @@ def send(line: Line, *arguments: object, task: str = TASK) -> None:
 
 
 @pytest.fixture
-def working(line: Line, catalog: list[int]) -> Iterator[Line]:
+def working(line: Line, catalog: list[int]) -> Line:
     """A line amid its work."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     return line
 
 

@@ -40,9 +40,7 @@ def test_the_model_server_is_killed_and_comes_back(
 ) -> None:
     """Pages wait, first in their workers, then on the queue."""
     line = make_line(serving_address=own_server.url)
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     own_server.kill()
     time.sleep(seconds)
     own_server.start()
@@ -63,9 +61,7 @@ def test_the_model_fails_for_a_while(
 ) -> None:
     """Whatever it answers, waiting helps."""
     line = make_line(serving_address=proxy.address)
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     proxy.fault = fault
     time.sleep(AWAY_SECONDS)
     proxy.heal()
@@ -107,9 +103,7 @@ def test_the_model_is_swapped_for_a_new_version(
 ) -> None:
     """Every product has the answer of the version that it names."""
     line = make_line(serving_address=own_server.url)
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     copied(versions, models, 2)
     time.sleep(AWAY_SECONDS)
     line.enqueue_all(catalog)
@@ -125,9 +119,7 @@ def test_the_model_gives_way_to_one_of_other_shapes(
 ) -> None:
     """Workers stop taking pages and say why once; they go on by themselves when the right one is back."""
     line = make_line(serving_address=own_server.url)
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     copied(versions, models, UNFIT)
     stopped = "no page is taken until this is mended"
     line.wait_until(lambda: all(stopped in each.log.read_text() for each in line.workers), "stop")
@@ -148,9 +140,7 @@ def test_one_of_two_replicas_is_gone(
 ) -> None:
     """The other answers for both; no page goes back."""
     line = make_line(serving_address=f"{served.url},{own_server.url}")
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     own_server.kill()
     line.wait_for_rows(1500)
     own_server.start()

@@ -18,9 +18,7 @@ AWAY_SECONDS = 6
 @pytest.mark.long
 def test_mongodb_is_killed_and_comes_back(line: Line, mongo: Server, catalog: list[int], undisturbed: Answers) -> None:
     """Pages wait, first in their workers, then on the queue."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     mongo.kill()
     time.sleep(AWAY_SECONDS)
     mongo.start()
@@ -29,9 +27,7 @@ def test_mongodb_is_killed_and_comes_back(line: Line, mongo: Server, catalog: li
 
 def test_mongodb_freezes(line: Line, mongo: Server, catalog: list[int], undisturbed: Answers) -> None:
     """As above, though connections stay open."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     mongo.started.process.send_signal(signal.SIGSTOP)
     time.sleep(AWAY_SECONDS)
     mongo.started.process.send_signal(signal.SIGCONT)
@@ -41,9 +37,7 @@ def test_mongodb_freezes(line: Line, mongo: Server, catalog: list[int], undistur
 @pytest.mark.long
 def test_mongodb_steps_down(line: Line, mongo: Server, catalog: list[int], undisturbed: Answers) -> None:
     """Until a member is elected nobody may be asked; then pages go on."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     with MongoClient(mongo.url) as client:
         client.admin.command("replSetStepDown", AWAY_SECONDS, secondaryCatchUpPeriodSecs=0, force=True)
     audit.check(line, undisturbed)

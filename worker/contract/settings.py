@@ -20,8 +20,10 @@ from worker.contract.signature import Signature
 PREFIX = "SHELVER_"
 #: between the soft time limit, at which a page goes back, and the hard one, at which its process is killed
 HANDBACK_SECONDS = 5
-#: that a page may make for one product, after it has waited: the product and a plain picture, three times each
-CALLS = 6
+#: a product that the model fails at is rejected after so many calls, plain pictures being answered after each
+CALLS_FOR_ONE = 3
+#: calls that may end at their deadline before a page that has waited goes back: those, and one for plain pictures each
+LAST_CALLS = 2 * CALLS_FOR_ONE
 DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
@@ -163,15 +165,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         problems = []
-        needed = (
-            self.wait_limit_seconds + CALLS * self.predict_timeout_seconds + CALLS / 2 * self.connect_timeout_seconds
-        )
-        if needed >= self.page_soft_limit_seconds:
+        last_calls_seconds = LAST_CALLS * self.predict_timeout_seconds + CALLS_FOR_ONE * self.connect_timeout_seconds
+        if self.wait_limit_seconds + last_calls_seconds >= self.page_soft_limit_seconds:
             problems.append(
-                f"{PREFIX}WAIT_LIMIT_SECONDS plus {CALLS} x {PREFIX}PREDICT_TIMEOUT_SECONDS plus {CALLS // 2} x "
-                f"{PREFIX}CONNECT_TIMEOUT_SECONDS must stay below {PREFIX}PAGE_TIME_LIMIT_SECONDS less "
-                f"{HANDBACK_SECONDS}, or a waiting page is stopped before it can go back: lower the first or raise the "
-                "last"
+                f"{PREFIX}WAIT_LIMIT_SECONDS plus {LAST_CALLS} x {PREFIX}PREDICT_TIMEOUT_SECONDS plus "
+                f"{CALLS_FOR_ONE} x {PREFIX}CONNECT_TIMEOUT_SECONDS must stay below {PREFIX}PAGE_TIME_LIMIT_SECONDS "
+                f"less {HANDBACK_SECONDS}, or a waiting page is stopped before it can go back: lower the first or "
+                "raise the last"
             )
         if self.max_pictures > self.max_batch_pictures:
             problems.append(
