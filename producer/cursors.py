@@ -1,41 +1,118 @@
-"""Where a producer goes on after a restart, kept in SQL beside the predictions."""
+"""Where a producer goes on after a restart, and which of several may: kept in SQL beside the predictions."""
 
 import json
+import os
+import socket
+import threading
+import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import json_util
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.contract.database import Database
+from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings
 from worker.contract.tables import cursors
 
+#: a holder that gives no sign of life for so long is replaced
+LEASE_SECONDS = 5
+BEAT_SECONDS = 1
+
+
+class CursorLost(ShelverError):
+    """Another process holds the cursor now: this one was silent for too long."""
+
 
 class Cursor:
-    """One named position, any BSON value: kept as extended JSON, because a resume token may hold binary.
+    """One named position, any BSON value, that one process at a time may move.
 
-    Reading and writing raise Unavailable when the database fails.
+    A holder shows that it lives by a number that grows; whoever waits looks for how long that number stands still, on
+    a clock of its own, so that no two clocks are ever compared. A holder that was taken for dead cannot move the
+    position any more. All methods raise Unavailable when the database fails.
     """
 
     def __init__(self, settings: Settings, name: str):
         self._database = Database(settings.database_url)
         self._name = name
+        self._row = cursors.c.name == name
+        self._me = f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self._seen: tuple[str | None, int] | None = None
+        self._seen_at = 0.0  # on the monotonic clock
+        self._beaten_at = 0.0
+        #: who held it when `take` last failed: HOST:PROCESS:RANDOM
+        self.holder: str | None = None
+        #: as stored; None when there is none yet
+        self.position: Any = None
 
-    def read(self) -> Any:
-        """Return the position, None when there is none yet."""
+    def take(self) -> bool:
+        """Become the holder and read the position, if nobody else is or if who was has been silent; say whether."""
         with self._database.begin() as connection:
-            position = connection.scalar(select(cursors.c.position).where(cursors.c.name == self._name))
-        return json_util.loads(json.dumps(position))
+            row = connection.execute(select(cursors).where(self._row)).one_or_none()
+        if row is None:
+            self._create()
+            return self.take()
+        seen = (row.holder, row.beat)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, time.monotonic()
+        self.holder = row.holder
+        is_silent = time.monotonic() - self._seen_at >= LEASE_SECONDS
+        if row.holder not in (None, self._me) and not is_silent:
+            return False
+        same = cursors.c.holder.is_not_distinct_from(row.holder) & (cursors.c.beat == row.beat)
+        with self._database.begin() as connection:
+            taken = connection.execute(
+                update(cursors).where(self._row, same).values(holder=self._me, beat=row.beat + 1)
+            ).rowcount
+        if taken:
+            self.position = json_util.loads(json.dumps(row.position))
+            self._beaten_at = time.monotonic()
+        return bool(taken)
+
+    def wait(self, stopped: threading.Event) -> bool:
+        """Take it, waiting for as long as whoever holds it may turn out to be dead; say whether that worked."""
+        deadline = time.monotonic() + LEASE_SECONDS + BEAT_SECONDS
+        while not self.take():
+            if time.monotonic() > deadline or stopped.wait(BEAT_SECONDS / 2):
+                return False
+        return True
 
     def write(self, position: Any) -> None:
-        """Store the position."""
-        values = {"position": json.loads(json_util.dumps(position)), "updated_at": datetime.now(UTC)}
+        """Store the position; raises CursorLost when another process has become the holder."""
+        self._update(position=json.loads(json_util.dumps(position)), updated_at=datetime.now(UTC))
+        self.position = position
+
+    def beat(self) -> None:
+        """Show that this process lives, if it is time to; call it at least every second. Raises as `write` does."""
+        if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
+            self._update()
+
+    def release(self) -> None:
+        """Let others take it at once."""
         with self._database.begin() as connection:
-            changed = connection.execute(update(cursors).where(cursors.c.name == self._name).values(values))
-            if changed.rowcount == 0:
-                connection.execute(insert(cursors).values(name=self._name, **values))
+            connection.execute(update(cursors).where(self._row, cursors.c.holder == self._me).values(holder=None))
+
+    def forget(self) -> None:
+        """Remove it, position and all: what it was for is done."""
+        with self._database.begin() as connection:
+            connection.execute(delete(cursors).where(self._row, cursors.c.holder == self._me))
 
     def close(self) -> None:
         """Close the pool."""
         self._database.close()
+
+    def _create(self) -> None:
+        values = {"name": self._name, "position": None, "updated_at": datetime.now(UTC)}
+        insert = postgresql.insert if self._database.engine.dialect.name == "postgresql" else sqlite.insert
+        with self._database.begin() as connection:
+            connection.execute(insert(cursors).values(values).on_conflict_do_nothing())
+
+    def _update(self, **values: Any) -> None:
+        with self._database.begin() as connection:
+            mine = update(cursors).where(self._row, cursors.c.holder == self._me)
+            if not connection.execute(mine.values(beat=cursors.c.beat + 1, **values)).rowcount:
+                raise CursorLost(f"another process has taken over {self._name}: this one was silent for too long")
+        self._beaten_at = time.monotonic()

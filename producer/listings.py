@@ -1,31 +1,67 @@
 """The catalog's collection of listings, as the producer reads and fills it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from worker.contract.dump import CODEC
-from worker.contract.errors import Unavailable
-from worker.contract.settings import Settings, redact
+from worker.contract.errors import ShelverError, Unavailable
+from worker.contract.fields import value_at
+from worker.contract.product import ProductId, to_product_id
+from worker.contract.settings import Settings, variable
+from worker.contract.urls import redact
 
 Listings = Collection[dict[str, Any]]
+Filter = dict[str, Any]
+
+#: of what a filter or an option says wrongly; anything else may pass by itself
+BAD_VALUE = (2, 9, 14, 17, 31, 40, 51, 52, 72, 168)
+
+
+class ListingsError(ShelverError):
+    """The collection is not as a command needs it, or MongoDB refuses what it was asked: waiting does not help."""
 
 
 @contextmanager
 def open_listings(settings: Settings) -> Iterator[Listings]:
-    """Give the collection; inside, every MongoDB error is told as Unavailable with the server's name."""
+    """Give the collection; inside, MongoDB's errors become Unavailable or ListingsError, with the server's name."""
     timeout = int(settings.connect_timeout_seconds * 1000)
-    client: MongoClient[dict[str, Any]] = MongoClient(
-        settings.mongo_url, serverSelectionTimeoutMS=timeout, connectTimeoutMS=timeout, appname="shelver-producer"
-    )
     try:
-        with client:
+        with MongoClient[dict[str, Any]](
+            settings.mongo_url, serverSelectionTimeoutMS=timeout, connectTimeoutMS=timeout, appname="shelver-producer"
+        ) as client:
             database = client.get_database(settings.mongo_database, codec_options=CODEC)
             yield database.get_collection(settings.mongo_collection)
     except PyMongoError as error:
         place = redact(settings.mongo_url)
+        if isinstance(error, OperationFailure) and error.code in BAD_VALUE:
+            raise ListingsError(f"MongoDB at {place} refuses the query: {str(error)[:300]}; mend the filter") from error
         raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {str(error)[:300]}") from error
+
+
+def require_index(listings: Listings, path: str, field: str) -> None:
+    """Raise ListingsError unless `path`, which the setting `field` names, is indexed: no query may sort in memory."""
+    whole = [each for each in listings.index_information().values() if "partialFilterExpression" not in each]
+    if path == "_id" or any(each["key"] == [(path, 1)] for each in whole):
+        return
+    raise ListingsError(
+        f"{listings.full_name} has no index by {path} ({variable(field)}): create one, in mongosh "
+        f'db.getCollection("{listings.name}").createIndex({{"{path}": 1}}), or name another field'
+    )
+
+
+def ids_by_key(listings: Listings, settings: Settings, keys: Sequence[Any]) -> list[ProductId]:
+    """Return the product ids of the documents with these _id that pass the filter, in that order, each once.
+
+    One query, and none where the _id is the product id and there is no filter.
+    """
+    path, where = settings.mongo_id_field, settings.listing_filter
+    if path == "_id" and not where:
+        return list(dict.fromkeys(map(to_product_id, keys)))
+    chosen = {"$and": [{"_id": {"$in": list(keys)}}, where]}
+    found = {to_product_id(each["_id"]): to_product_id(value_at(each, path)) for each in listings.find(chosen, [path])}
+    return list(dict.fromkeys(found[key] for key in map(to_product_id, keys) if key in found))

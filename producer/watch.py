@@ -14,7 +14,8 @@ from producer.queue import Pages
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.messages import Page, Queue
 from worker.contract.product import ProductId, to_product_id
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 logger = logging.getLogger("producer")
 

@@ -1,6 +1,6 @@
 """Products by id from MongoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -10,9 +10,11 @@ from pymongo.errors import PyMongoError
 
 from worker.contract.dump import CODEC
 from worker.contract.errors import Unavailable
+from worker.contract.fields import value_at
 from worker.contract.product import DocumentError, Product, ProductId, stand_in_id
 from worker.contract.rejects import Reason, Reject
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 
 class Catalog:
@@ -20,6 +22,7 @@ class Catalog:
 
     def __init__(self, settings: Settings):
         self._settings = settings
+        self._fields = settings.fields
         self._client: MongoClient[dict[str, object]] | None = None
 
     def close(self) -> None:
@@ -35,20 +38,23 @@ class Catalog:
         wanted = dict.fromkeys(ids)  # each once, in order
         numbers = [identity for identity in wanted if isinstance(identity, int)]
         try:
-            documents = {_number(each["_id"]): each for each in self._find(numbers, {"category_id": 1, "imgs": 1})}
+            found = self._find(numbers, self._fields.category, self._fields.picture_list)
+            documents = {self._id(each): each for each in found}
         except PyMongoError as error:
             raise self._unavailable(error) from error
         products: list[Product] = []
         rejects: list[Reject] = []
         for identity in wanted:
             if isinstance(identity, str):
-                detail = f"_id is {identity}, not a 64-bit integer"
+                detail = f"{self._fields.id} is {identity}, not a 64-bit integer"
                 rejects.append(Reject(stand_in_id(identity), Reason.BAD_ID, detail))
             elif identity not in documents:
-                rejects.append(Reject(identity, Reason.NOT_FOUND, "no document with this _id in the catalog"))
+                rejects.append(
+                    Reject(identity, Reason.NOT_FOUND, f"no document with this {self._fields.id} in the catalog")
+                )
             else:
                 try:
-                    products.append(Product.from_document(documents[identity]))
+                    products.append(Product.from_document(documents[identity], self._fields))
                 except DocumentError as error:
                     rejects.append(Reject(identity, error.reason, error.detail))
         return products, rejects
@@ -56,12 +62,18 @@ class Catalog:
     def listed(self, ids: Sequence[int]) -> set[int]:
         """Return those of `ids` that are in the catalog; raises Unavailable when MongoDB does not answer."""
         try:
-            return {_number(each["_id"]) for each in self._find(ids, {"_id": 1})}
+            return {self._id(each) for each in self._find(ids)}
         except PyMongoError as error:
             raise self._unavailable(error) from error
 
-    def _find(self, ids: Sequence[int], fields: dict[str, int]) -> list[dict[str, object]]:
-        return list(self._products().find({"_id": {"$in": list(ids)}}, fields)) if ids else []
+    def _find(self, ids: Sequence[int], *fields: str) -> list[dict[str, object]]:
+        wanted = {self._fields.id: {"$in": list(ids)}}
+        return list(self._products().find(wanted, [self._fields.id, *fields])) if ids else []
+
+    def _id(self, document: Mapping[str, object]) -> Any:
+        """Return the id so that Python too finds it equal to the integer it was asked for by: a Decimal128 is not."""
+        identity = value_at(document, self._fields.id)
+        return identity.to_decimal() if isinstance(identity, Decimal128) else identity
 
     def _products(self) -> Collection[dict[str, object]]:
         """Return the collection; mongodb+srv:// is looked up here, the first time, and may raise PyMongoError."""
@@ -80,11 +92,6 @@ class Catalog:
     def _unavailable(self, error: PyMongoError) -> Unavailable:
         place = redact(self._settings.mongo_url)
         return Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
-
-
-def _number(identity: object) -> Any:
-    """Return an _id that MongoDB found as equal to an integer so that Python does, too: a Decimal128 equals nothing."""
-    return identity.to_decimal() if isinstance(identity, Decimal128) else identity
 
 
 def _cause(error: PyMongoError) -> str:

@@ -16,7 +16,8 @@ import redis
 
 from worker.contract.errors import Unavailable
 from worker.contract.messages import MessageError, Page, Queue
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 PAUSED = "shelver:paused"
 BEGUN = "shelver:begun:"

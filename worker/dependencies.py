@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from worker.contract.errors import ShelverError
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 T = TypeVar("T")
 

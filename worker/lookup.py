@@ -4,25 +4,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
 from worker.catalog import Catalog
 from worker.contract.database import Database
 from worker.contract.settings import Settings
+from worker.contract.standing import Status
 from worker.contract.tables import candidates, categories, models, predictions, rejects
-
-
-class Status(StrEnum):
-    """Where a product stands."""
-
-    PREDICTED = "predicted"
-    REJECTED = "rejected"
-    #: in the catalog, with neither prediction nor reject
-    PENDING = "pending"
-    #: not in the catalog
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

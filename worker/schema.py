@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract.database import cause, make_engine
 from worker.contract.errors import ShelverError
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 logger = logging.getLogger("worker")
 

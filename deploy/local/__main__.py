@@ -25,8 +25,9 @@ from deploy.local.processes import Processes, stop_tree, tail
 from deploy.local.stack import Stack
 from worker.contract.command import run as run_command
 from worker.contract.errors import ShelverError
-from worker.contract.settings import PREFIX, redact
+from worker.contract.settings import PREFIX
 from worker.contract.taxonomy import Taxonomy
+from worker.contract.urls import redact
 
 ROOT = Path(__file__).resolve().parents[2]
 #: what `up` started, for `down`

@@ -15,8 +15,9 @@ from deploy.local import servers
 from deploy.local.processes import Processes, Started, run
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError
-from worker.contract.settings import PREFIX, Settings, redact
+from worker.contract.settings import PREFIX, Settings
 from worker.contract.tables import models
+from worker.contract.urls import redact
 
 MODEL_NAME = "shelver"
 #: of trainer/configs: a minute on two cores, and nothing to fetch

@@ -32,8 +32,9 @@ from worker.contract.product import Product, stand_in_id, to_product_id
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
+from worker.contract.standing import Status
 from worker.contract.tables import candidates, models, predictions, rejects
-from worker.lookup import Status, look_up
+from worker.lookup import look_up
 from worker.outcome import Outcome
 from worker.pictures import Batch, Stacker
 from worker.pipeline import Pipeline

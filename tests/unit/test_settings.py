@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from worker.contract.address import checked, target
 from worker.contract.broker import celery_options
-from worker.contract.settings import Settings, SettingsError, load, redact
+from worker.contract.settings import Settings, SettingsError, load
 from worker.contract.signature import Signature
+from worker.contract.urls import redact
 
 HIDDEN = "s3cret"
 

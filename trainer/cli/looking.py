@@ -9,6 +9,7 @@ import typer
 from trainer.cli.dumps import Categories, Dump, Tolerate
 from trainer.cli.progress import counting, measuring
 from worker.contract import settings as configuration
+from worker.contract.urls import redact
 
 
 def explore(
@@ -83,7 +84,7 @@ def translate(
     if store:
         with closing(Database(url)) as database, database.begin() as connection:
             keep_categories(connection, made.categories())
-        typer.echo(f"stored in {configuration.redact(url)}")
+        typer.echo(f"stored in {redact(url)}")
 
 
 COMMANDS = (explore, translate)

@@ -13,6 +13,7 @@ from trainer.cli.training import RunFolder
 from trainer.submission.submit import Answers, check_level
 from trainer.submission.submit import submit as write_submission
 from worker.contract import settings as configuration
+from worker.contract.urls import redact
 
 #: as trainer.publishing.serving_config has them
 Label = Literal["canary", "stable"]
@@ -52,7 +53,7 @@ def publish(
     planned = plan(opened, models, name, version, settings.database_url, label)
     for warning in planned.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    store = configuration.redact(settings.database_url)
+    store = redact(settings.database_url)
     if dry_run:
         typer.echo(f"{planned.folder} would be published and registered in {store}")
     else:

@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from trainer.prepare.selection import SelectionError
 from worker.contract.database import Database
-from worker.contract.settings import known_database
 from worker.contract.tables import verdicts
+from worker.contract.urls import known_database
 
 
 def read_verdicts(database_url: str) -> dict[int, int]:

@@ -12,6 +12,7 @@ from worker.cli.arguments import to_key
 from worker.contract import settings as configuration
 from worker.contract.errors import ShelverError
 from worker.contract.messages import Queue
+from worker.contract.urls import redact
 
 if TYPE_CHECKING:
     from worker.lookup import Found
@@ -47,7 +48,7 @@ def migrate() -> None:
 
     settings = configuration.load()
     revision = schema.migrate(settings)
-    typer.echo(f"{configuration.redact(settings.database_url)} is at schema {revision}")
+    typer.echo(f"{redact(settings.database_url)} is at schema {revision}")
 
 
 def show(

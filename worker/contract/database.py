@@ -1,15 +1,30 @@
 """A connection pool to the SQL store whose errors say which server it was and what to do."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    any_,
+    cast,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.contract.errors import Unavailable
-from worker.contract.settings import redact
+from worker.contract.urls import redact
 
 #: how long a writer waits for another before it counts as unavailable
 LOCK_TIMEOUT_SECONDS = 15
@@ -59,6 +74,14 @@ def make_engine(url: str) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def among(connection: Connection, column: Column[int], numbers: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that `column` is one of `numbers`, however many: they travel as one parameter."""
+    if connection.dialect.name == "sqlite":
+        given = func.json_each(json.dumps(list(numbers))).table_valued("value")
+        return column.in_(select(given.c.value))
+    return column == any_(cast(list(numbers), ARRAY(BigInteger)))
 
 
 def cause(error: Exception) -> str:

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from worker.contract.fields import Fields, value_at
 from worker.contract.rejects import Reason
 
 #: An id that is an integer travels as that integer; any other travels as its text, to be rejected by name.
 ProductId = int | str
 
 INT64_LIMIT = 2**63
+
+#: of every dump, and of a catalog that was restored from one
+DUMP_FIELDS = Fields()
 
 
 class DocumentError(Exception):
@@ -33,23 +37,27 @@ class Product:
     category_id: int | None = None
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read `{_id, category_id?, imgs: [{picture}]}`.
+    def from_document(cls, document: Mapping[str, Any], fields: Fields = DUMP_FIELDS) -> Self:
+        """Read `{_id, category_id?, imgs: [{picture}]}`, or the same in other `fields`.
 
         Raises DocumentError when the id is not a 64-bit integer or there is no picture field at all. Single
         pictures that are not bytes stay in place as None: the sound ones beside them can still be used.
         """
-        identity = to_product_id(document.get("_id"))
+        identity = to_product_id(value_at(document, fields.id))
         if isinstance(identity, str):
-            raise DocumentError(Reason.BAD_ID, f"_id is {identity}, not a 64-bit integer")
-        images = document.get("imgs")
+            raise DocumentError(Reason.BAD_ID, f"{fields.id} is {identity}, not a 64-bit integer")
+        images = value_at(document, fields.picture_list)
         if not isinstance(images, list | tuple):
             found = "missing" if images is None else f"a {type(images).__name__}, not a list"
-            raise DocumentError(Reason.NO_PICTURES, f"imgs is {found}")
+            raise DocumentError(Reason.NO_PICTURES, f"{fields.picture_list} is {found}")
         if not images:
-            raise DocumentError(Reason.NO_PICTURES, "imgs is empty")
-        category = to_product_id(document.get("category_id"))
-        return cls(identity, tuple(map(_picture, images)), category if isinstance(category, int) else None)
+            raise DocumentError(Reason.NO_PICTURES, f"{fields.picture_list} is empty")
+        category = to_product_id(value_at(document, fields.category))
+        return cls(
+            identity,
+            tuple(_picture(image, fields.picture_field) for image in images),
+            category if isinstance(category, int) else None,
+        )
 
     @property
     def fingerprint(self) -> bytes:
@@ -84,6 +92,6 @@ def stand_in_id(text: str) -> int:
     )
 
 
-def _picture(image: object) -> bytes | None:
-    picture = image.get("picture") if isinstance(image, Mapping) else None
+def _picture(image: object, field: str | None) -> bytes | None:
+    picture = image if field is None else image.get(field) if isinstance(image, Mapping) else None
     return bytes(picture) if isinstance(picture, bytes) else None

@@ -10,7 +10,8 @@ from worker.contract.broker import celery_options
 from worker.contract.errors import Unavailable
 from worker.contract.messages import TASK, Page, Queue
 from worker.contract.product import ProductId
-from worker.contract.settings import Settings, redact
+from worker.contract.settings import Settings
+from worker.contract.urls import redact
 
 #: after a failed attempt to publish a page; with the connect timeout this bounds how long a caller waits
 RETRIES = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}

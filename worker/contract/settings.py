@@ -3,19 +3,19 @@
 import difflib
 import os
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from bson import json_util
+from bson.errors import BSONError
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from worker.contract.address import checked
 from worker.contract.errors import ShelverError
+from worker.contract.fields import Fields
 from worker.contract.signature import Signature
+from worker.contract.urls import known_database, scheme
 
 PREFIX = "SHELVER_"
 #: between the soft time limit, at which a page goes back, and the hard one, at which its process is killed
@@ -24,60 +24,14 @@ HANDBACK_SECONDS = 5
 CALLS_FOR_ONE = 3
 #: calls that may end at their deadline before a page that has waited goes back: those, and one for plain pictures each
 LAST_CALLS = 2 * CALLS_FOR_ONE
-DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
+
+
+#: names with dots between them, none of which MongoDB could take for an operator
+PATH = r"^[^.$][^.]*(\.[^.$][^.]*)*$"
 
 
 class SettingsError(ShelverError):
     """One or more variables are missing or wrong; the message names each with its remedy."""
-
-
-def _scheme(*schemes: str) -> AfterValidator:
-    def check(url: str) -> str:
-        scheme, _, rest = url.partition("://")
-        if scheme not in schemes:
-            raise ValueError(f"must start with {' or '.join(f'{each}://' for each in schemes)}")
-        if set("/?#[]@") & set(rest.rpartition("@")[0]):
-            raise ValueError("has a user or password with one of / ? # [ ] @ in it: percent-encode that")
-        _check_address(scheme, rest.rpartition("@")[2])
-        return url
-
-    return AfterValidator(check)
-
-
-def _check_address(scheme: str, address: str) -> None:
-    """Raise ValueError, with nothing of a password in it, for what the clients would only refuse later on."""
-    if scheme == "mongodb":
-        try:
-            parse_uri(f"{scheme}://{address}")
-        except (PyMongoError, ValueError):
-            raise ValueError("must be mongodb://USER:PASSWORD@HOST:PORT/") from None
-    if scheme.startswith("redis"):
-        parts = urlsplit(f"{scheme}://{address}")
-        try:
-            sound = parts.port != 0 and (parts.path.strip("/") or "0").isdecimal()
-        except ValueError:
-            sound = False
-        if not sound:
-            raise ValueError(f"must be {scheme}://:PASSWORD@HOST:PORT/DB with numbers for PORT and DB")
-
-
-def known_database(url: str) -> str:
-    """Return the URL of a SQL store with its driver named, so that plain postgresql:// works.
-
-    Raises ValueError, with nothing of a password in it, for any other kind of store.
-    """
-    url = "postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE") from None
-    if parsed.drivername not in DRIVERS:
-        raise ValueError(f"must be sqlite or postgresql, not {parsed.drivername}")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ValueError("must name a file: what is in memory, no other process sees")
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed.render_as_string(hide_password=False)
 
 
 class Settings(BaseSettings):
@@ -85,12 +39,29 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    mongo_url: Annotated[str, _scheme("mongodb", "mongodb+srv")] = Field(
+    mongo_url: Annotated[str, scheme("mongodb", "mongodb+srv")] = Field(
         "mongodb://127.0.0.1:27017/", repr=False, description="MongoDB with the listings; a replica set for `watch`"
     )
     mongo_database: str = Field("shelver", min_length=1, description="MongoDB database of the listings")
     mongo_collection: str = Field("products", min_length=1, description="MongoDB collection of the listings")
-    redis_url: Annotated[str, _scheme("redis", "rediss")] = Field(
+    mongo_id_field: str = Field(
+        "_id", pattern=PATH, description="field of a listing that holds the product id, an integer; indexed, and unique"
+    )
+    mongo_picture_path: str = Field(
+        "imgs.picture",
+        pattern=PATH,
+        description="LIST.FIELD: a listing's list of pictures, and the field with the bytes in each",
+    )
+    mongo_order_field: str = Field(
+        "_id",
+        pattern=PATH,
+        description="indexed field that only grows from listing to listing: where there is no change stream it tells "
+        "what is new, and if it is a date, --since and --until go by it",
+    )
+    mongo_filter: str = Field(
+        "{}", description='listings that count, as a MongoDB filter in JSON, e.g. {"status": "live"}'
+    )
+    redis_url: Annotated[str, scheme("redis", "rediss")] = Field(
         "redis://127.0.0.1:6379/0", repr=False, description="Redis that holds the queues, in a db of its own"
     )
     database_url: str = Field(
@@ -112,6 +83,9 @@ class Settings(BaseSettings):
     page_size: int = Field(64, ge=1, le=1000, description="products a page, the unit of work")
     page_linger_seconds: float = Field(
         0.1, gt=0, le=60, description="how long `watch` waits for a page to fill before it sends what there is"
+    )
+    backfill_depth: int = Field(
+        1000, ge=1, description="pages that may wait on the queue of backfills before a backfill waits itself"
     )
     max_batch_pictures: int = Field(
         128, ge=1, le=4096, description="pictures in one Predict call; at most TensorFlow Serving's max_batch_size"
@@ -162,6 +136,12 @@ class Settings(BaseSettings):
     def _host_and_port(cls, address: str) -> str:
         return checked(address)
 
+    @field_validator("mongo_filter")
+    @classmethod
+    def _filter(cls, text: str) -> str:
+        parse_filter(text)
+        return text
+
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         problems = []
@@ -177,9 +157,24 @@ class Settings(BaseSettings):
             problems.append(
                 f"{PREFIX}MAX_PICTURES must not exceed {PREFIX}MAX_BATCH_PICTURES: a product travels in one call"
             )
+        for one, other in permutations([self.mongo_id_field, self.fields.picture_list, self.fields.category], 2):
+            if f"{one}.".startswith(f"{other}."):
+                problems.append(
+                    f"the id, the pictures and {self.fields.category} of a listing cannot be one in another"
+                )
         if problems:
             raise ValueError("\n  ".join(problems))
         return self
+
+    @property
+    def fields(self) -> Fields:
+        """Where a listing keeps what."""
+        return Fields(self.mongo_id_field, self.mongo_picture_path)
+
+    @property
+    def listing_filter(self) -> dict[str, Any]:
+        """MongoDB filter of the listings that count."""
+        return parse_filter(self.mongo_filter)
 
     @property
     def page_soft_limit_seconds(self) -> int:
@@ -213,21 +208,21 @@ def load() -> Settings:
     return settings
 
 
+def parse_filter(text: str) -> dict[str, Any]:
+    """Read a MongoDB filter from (extended) JSON; raises ValueError that says what is wrong with it."""
+    try:
+        parsed = json_util.loads(text)
+        problem = None if isinstance(parsed, dict) else f"{text[:100]} is no object"
+    except (ValueError, TypeError, BSONError, RecursionError) as error:
+        problem = str(error)[:200]
+    if problem:
+        raise ValueError(f'must be a MongoDB filter in JSON, e.g. {{"status": "live"}}; {problem}')
+    return dict(parsed)
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a field."""
     return PREFIX + name.upper()
-
-
-def redact(url: str) -> str:
-    """Return a URL that may be shown: user and password, and options that could hold a secret, left out."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url.rpartition("@")[2]
-    place, _, options = rest.partition("?")
-    if "@" in options:  # a password that is not percent-encoded: no telling where it ends
-        return f"{scheme}://***"
-    _, at, host = place.rpartition("@")
-    return f"{scheme}://{'***@' if at else ''}{host.partition('#')[0]}"
 
 
 def _unknown_variables() -> Iterator[str]:

@@ -148,13 +148,15 @@ rejects = Table(
     Column("last_at", UtcDateTime, nullable=False),
 )
 
-#: where the producer goes on after a restart
+#: where the producer goes on after a restart, and which of several may
 cursors = Table(
     "cursors",
     metadata,
     Column("name", String(100), primary_key=True),
     Column("position", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("holder", String(200)),  # the process that moves it, null when none does
+    Column("beat", BigInteger, nullable=False, server_default="0"),  # grows while the holder lives
 )
 
 #: a person's decision about a product

@@ -1,95 +1,24 @@
-"""shelver-producer: bring listings to the queue."""
+"""backfill, reconcile, enqueue: what is in the catalog already."""
 
 import json
-import logging
-import signal
-import threading
 import time
 from collections import deque
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from producer import backfill as backfilling
-from producer import load as loading
 from producer.listings import open_listings
 from producer.progress import listings_progress
 from producer.queue import Pages
+from producer.queue import enqueue as enqueue_ids
 from producer.reconcile import Reconciler
-from producer.watch import Watcher
 from worker.contract import settings as configuration
-from worker.contract.command import run as run_command
 from worker.contract.messages import Queue
 
-app = typer.Typer(
-    name="shelver-producer",
-    help="Bring listings from MongoDB to the workers' queues. Everything is set by SHELVER_ variables; "
-    "`shelver-worker settings` lists them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-logger = logging.getLogger("producer")
 
-
-@app.command()
-def load(
-    dump: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="a BSON dump, e.g. train.bson")
-    ],
-    tolerate: Annotated[
-        bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")
-    ] = False,
-) -> None:
-    """Restore a BSON dump into MongoDB. Safe to repeat: documents that are there already are left alone."""
-    settings = configuration.load()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with open_listings(settings) as listings, Progress(*columns) as progress:
-        task = progress.add_task(f"loading {dump.name}", total=dump.stat().st_size)
-        loaded = loading.load(listings, dump, lambda size: progress.advance(task, size))
-    typer.echo(f"{loaded.inserted:,} inserted, {loaded.already_there:,} were there already")
-    if loaded.without_id:
-        logger.warning("%d documents without _id were left out: they could not be told apart", loaded.without_id)
-    if loaded.refused:
-        logger.warning("%d documents were refused by MongoDB", loaded.refused)
-    for problem in (loaded.refusal, loaded.damage):
-        if problem and not tolerate:
-            raise problem
-        if problem:
-            logger.warning("%s", problem)
-
-
-@app.command()
-def watch(
-    from_now: Annotated[
-        bool, typer.Option("--from-now", help="forget the stored position and begin with the next change")
-    ] = False,
-) -> None:
-    """Enqueue every newly listed product, until stopped. Goes on where it was after a restart."""
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    Watcher(configuration.load(), stopped, from_now).run()
-
-
-@app.command()
 def backfill(
     first: Annotated[int | None, typer.Option("--from", help="first id, included")] = None,
     last: Annotated[int | None, typer.Option("--to", help="last id, included")] = None,
@@ -109,7 +38,6 @@ def backfill(
     typer.echo(f"{done:,} products enqueued on {Queue.BACKFILL}")
 
 
-@app.command()
 def reconcile(
     first: Annotated[int | None, typer.Option("--from", min=-(2**63), max=2**63 - 1, help="first id, included")] = None,
     last: Annotated[int | None, typer.Option("--to", min=-(2**63), max=2**63 - 1, help="last id, included")] = None,
@@ -161,17 +89,12 @@ def reconcile(
     )
 
 
-@app.command()
 def enqueue(
     ids: Annotated[list[int], typer.Argument(help="product ids, as in the catalog")],
     queue: Annotated[Queue, typer.Option(help="new: a person waits; backfill: nobody does")] = Queue.NEW,
 ) -> None:
     """Enqueue single products. Twice does no harm: a product is predicted once per model and pictures."""
-    from producer.queue import enqueue as enqueue_ids
-
     typer.echo(f"{enqueue_ids(ids, queue)} products enqueued on {queue}")
 
 
-def main() -> NoReturn:
-    """Run the command line."""
-    run_command(app)
+COMMANDS = (backfill, reconcile, enqueue)

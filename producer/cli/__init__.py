@@ -1,0 +1,25 @@
+"""shelver-producer: bring listings to the queue."""
+
+from typing import NoReturn
+
+import typer
+
+from producer.cli import dumps, filling, watching
+from worker.contract.command import run as run_command
+
+app = typer.Typer(
+    name="shelver-producer",
+    help="Bring listings from MongoDB to the workers' queues. Everything is set by SHELVER_ variables; "
+    "`shelver-worker settings` lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (*watching.COMMANDS, *filling.COMMANDS, *dumps.COMMANDS):
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    run_command(app)
