@@ -1,30 +1,171 @@
-"""Enqueue what is in the catalog already, in order of id."""
+"""Enqueue what is in the catalog already: in order, politely, and from where it was when it is run again."""
 
-from collections.abc import Iterator
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pymongo import ASCENDING
+from pymongo.errors import ExecutionTimeout
 
-from producer.listings import Listings
+from producer.backlog import Backlog
+from producer.cursors import BEAT_SECONDS, Cursor
+from producer.listings import Filter, Listings, ListingsError
+from worker.contract.errors import ShelverError, Unavailable
+from worker.contract.fields import value_at
 from worker.contract.product import ProductId, to_product_id
 
-#: ids a cursor fetches at a time: a few hundred kilobytes
+logger = logging.getLogger("producer")
+
+#: ids that a query fetches: a few hundred kilobytes
 FETCH = 10_000
+RETRY_SECONDS = 2
+#: longer than this, nobody waits for a number that only makes the progress bar complete
+COUNT_SECONDS = 10
+
+#: where in the source an id stands, and the id
+Block = Sequence[tuple[Any, ProductId]]
+Source = Callable[[Any], Iterator[Block]]
+Wanted = Callable[[ProductId], bool]
 
 
-def id_range(first: int | None, last: int | None) -> dict[str, Any]:
-    """Return the filter for ids from `first` to `last`, both included; None leaves that side open."""
-    bounds = {operator: bound for operator, bound in (("$gte", first), ("$lte", last)) if bound is not None}
-    return {"_id": bounds} if bounds else {}
+def count(listings: Listings, where: Filter) -> int | None:
+    """Return how many listings match; None when that takes too long to find out."""
+    if not where:
+        return listings.estimated_document_count()
+    try:
+        return listings.count_documents(where, maxTimeMS=1000 * COUNT_SECONDS)
+    except ExecutionTimeout:
+        return None
 
 
-def count(listings: Listings, where: dict[str, Any]) -> int:
-    """Return how many listings match; for the whole collection by its metadata, at once."""
-    return listings.count_documents(where) if where else listings.estimated_document_count()
+def blocks(listings: Listings, path: str, where: Filter, bounds: Filter, after: Any = None) -> Iterator[Block]:
+    """Yield the ids at `path` of the listings that match, in order, from behind `after` on.
+
+    Each block is a query of its own: MongoDB drops cursors that wait for long. Without `bounds`, which are numbers,
+    ids of all kinds come one kind after the other, as in MongoDB's order.
+    """
+    shown = {path: 1} if path == "_id" else {path: 1, "_id": 0}
+    exists: Filter = {} if path == "_id" else {path: {"$ne": None}}
+    while True:
+        within = {path: {**bounds, "$gt": after}} if bounds and after is not None else {path: bounds} if bounds else {}
+        found = listings.find({"$and": [within, exists, where]}, shown, sort=[(path, ASCENDING)], limit=FETCH)
+        found = found.hint([(path, ASCENDING)])
+        if after is not None and not bounds:
+            found = found.min([(path, after)])  # a bound by $gt would keep to ids of the same kind
+        values = [value_at(document, path) for document in found]
+        last = to_product_id(after)
+        fresh = [(value, identity) for value in values if (identity := to_product_id(value)) != last or after is None]
+        if fresh:
+            yield fresh
+            after = fresh[-1][0]
+        elif len(values) == FETCH:
+            raise ListingsError(f"{FETCH:,} listings of {listings.full_name} have {path} {after}: ids must be unique")
+        if len(values) < FETCH:
+            return
 
 
-def ids(listings: Listings, where: dict[str, Any]) -> Iterator[ProductId]:
-    """Yield the ids in order, straight from the _id index; no picture is read."""
-    cursor = listings.find(where, {"_id": 1}).sort("_id", ASCENDING).batch_size(FETCH)
-    for document in cursor:
-        yield to_product_id(document["_id"])
+class BackfillError(ShelverError):
+    """The backfill cannot be done now."""
+
+
+@dataclass(slots=True)
+class Done:
+    """How far a backfill has come."""
+
+    #: where in the source; None at the beginning
+    after: Any = None
+    #: ids gone through
+    scanned: int = 0
+    #: of those, put on the queue
+    enqueued: int = 0
+
+
+class Backfill:
+    """Goes through a source from a cursor's position and sends what is wanted."""
+
+    def __init__(self, cursor: Cursor, backlog: Backlog, page_size: int, stopped: threading.Event):
+        self.done = Done()
+        self._cursor = cursor
+        self._backlog = backlog
+        self._page_size = page_size
+        self._stopped = stopped
+        self._stored_at = time.monotonic()
+
+    def begin(self, restart: bool = False) -> bool:
+        """Find out where to go on, or forget it; False when stopped before that.
+
+        Raises BackfillError when another process is at it, Unavailable when the SQL store does not answer.
+        """
+        if not self._cursor.wait(self._stopped):
+            if self._stopped.is_set():
+                return False
+            raise BackfillError(
+                f"the same backfill is being done by {self._cursor.holder} already: wait for it, or stop it"
+            )
+        if self._cursor.position and not restart:
+            self.done = Done(**self._cursor.position)
+        return True
+
+    def run(self, source: Source, make_wanted: Callable[[], Wanted], advance: Callable[[int], None]) -> bool:
+        """Send all; say whether that was the end, or a stop, after which the next run goes on.
+
+        What is made to tell which are wanted is asked in the order of the source.
+
+        A server that fails once the work has begun is waited for. Raises Unavailable before that, and CursorLost.
+        """
+        begun = self.done.scanned
+        while True:
+            try:
+                is_done = self._pass(source(self.done.after), make_wanted(), advance)
+                break
+            except Unavailable as error:
+                if self.done.scanned == begun or self._stopped.is_set():
+                    raise
+                logger.warning("%s; trying again in %d s", error, RETRY_SECONDS)
+                self._stopped.wait(RETRY_SECONDS)
+        if is_done:
+            self._cursor.forget()
+        else:
+            self._store()
+            self._cursor.release()
+        return is_done
+
+    def _pass(self, blocks: Iterable[Block], wanted: Wanted, advance: Callable[[int], None]) -> bool:
+        return all(self._send(block, wanted, advance) for block in blocks)
+
+    def _send(self, block: Block, wanted: Wanted, advance: Callable[[int], None]) -> bool:
+        kept = [row for row, (_, identity) in enumerate(block) if wanted(identity)]
+        sent = 0  # rows of the block
+        for start in range(0, len(kept), self._page_size):
+            rows = kept[start : start + self._page_size]
+            if not self._backlog.send([block[row][1] for row in rows], self._cursor.beat):
+                return False
+            self.done.enqueued += len(rows)
+            sent = self._reach(block, sent, rows[-1] + 1, advance)
+        self._reach(block, sent, len(block), advance)
+        return not self._stopped.is_set()
+
+    def _reach(self, block: Block, before: int, rows: int, advance: Callable[[int], None]) -> int:
+        if rows > before:
+            self.done.after = block[rows - 1][0]
+            self.done.scanned += rows - before
+            advance(rows - before)
+        if time.monotonic() - self._stored_at >= BEAT_SECONDS:
+            self._store()
+        return rows
+
+    def _store(self) -> None:
+        self._cursor.write(asdict(self.done))
+        self._stored_at = time.monotonic()
+
+
+def each_id(blocks: Iterable[Block], stopped: threading.Event) -> Iterator[ProductId]:
+    """Yield the ids of blocks, until stopped."""
+    for block in blocks:
+        if stopped.is_set():
+            return
+        for _, identity in block:
+            yield identity

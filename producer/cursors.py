@@ -1,5 +1,6 @@
 """Where a producer goes on after a restart, and which of several may: kept in SQL beside the predictions."""
 
+import hashlib
 import json
 import os
 import socket
@@ -7,9 +8,13 @@ import threading
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bson import json_util
+from bson.codec_options import DatetimeConversion
+from bson.json_util import JSONMode, JSONOptions
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -21,6 +26,10 @@ from worker.contract.tables import cursors
 #: a holder that gives no sign of life for so long is replaced
 LEASE_SECONDS = 5
 BEAT_SECONDS = 1
+#: what cannot be a Python date stays what it is
+AS_STORED = JSONOptions(json_mode=JSONMode.RELAXED, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+#: cursors.name holds no more
+LONGEST_NAME = 100
 
 
 class CursorLost(ShelverError):
@@ -38,12 +47,13 @@ class Cursor:
     def __init__(self, settings: Settings, name: str):
         self._database = Database(settings.database_url)
         self._name = name
-        self._row = cursors.c.name == name
-        self._me = f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self._key = _key(name)
+        self._row = cursors.c.name == self._key
+        self._me = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         self._seen: tuple[str | None, int] | None = None
         self._seen_at = 0.0  # on the monotonic clock
         self._beaten_at = 0.0
-        #: who held it when `take` last failed: HOST:PROCESS:RANDOM
+        #: who held it when `take` last failed: MACHINE:PROCESS:RANDOM
         self.holder: str | None = None
         #: as stored; None when there is none yet
         self.position: Any = None
@@ -60,7 +70,7 @@ class Cursor:
             self._seen, self._seen_at = seen, time.monotonic()
         self.holder = row.holder
         is_silent = time.monotonic() - self._seen_at >= LEASE_SECONDS
-        if row.holder not in (None, self._me) and not is_silent:
+        if row.holder not in (None, self._me) and not is_silent and not _is_dead(row.holder):
             return False
         same = cursors.c.holder.is_not_distinct_from(row.holder) & (cursors.c.beat == row.beat)
         with self._database.begin() as connection:
@@ -68,21 +78,24 @@ class Cursor:
                 update(cursors).where(self._row, same).values(holder=self._me, beat=row.beat + 1)
             ).rowcount
         if taken:
-            self.position = json_util.loads(json.dumps(row.position))
+            self.position = json_util.loads(json.dumps(row.position), json_options=AS_STORED)
             self._beaten_at = time.monotonic()
         return bool(taken)
 
     def wait(self, stopped: threading.Event) -> bool:
-        """Take it, waiting for as long as whoever holds it may turn out to be dead; say whether that worked."""
-        deadline = time.monotonic() + LEASE_SECONDS + BEAT_SECONDS
+        """Take it, waiting until whoever holds it shows that it lives, or turns out to be dead; say whether it did."""
+        shown = None
         while not self.take():
-            if time.monotonic() > deadline or stopped.wait(BEAT_SECONDS / 2):
+            if shown not in (None, self._seen) or stopped.wait(BEAT_SECONDS / 2):
                 return False
+            shown = self._seen
         return True
 
     def write(self, position: Any) -> None:
         """Store the position; raises CursorLost when another process has become the holder."""
-        self._update(position=json.loads(json_util.dumps(position)), updated_at=datetime.now(UTC))
+        self._update(
+            position=json.loads(json_util.dumps(position, json_options=AS_STORED)), updated_at=datetime.now(UTC)
+        )
         self.position = position
 
     def beat(self) -> None:
@@ -105,7 +118,7 @@ class Cursor:
         self._database.close()
 
     def _create(self) -> None:
-        values = {"name": self._name, "position": None, "updated_at": datetime.now(UTC)}
+        values = {"name": self._key, "position": None, "updated_at": datetime.now(UTC)}
         insert = postgresql.insert if self._database.engine.dialect.name == "postgresql" else sqlite.insert
         with self._database.begin() as connection:
             connection.execute(insert(cursors).values(values).on_conflict_do_nothing())
@@ -116,3 +129,32 @@ class Cursor:
             if not connection.execute(mine.values(beat=cursors.c.beat + 1, **values)).rowcount:
                 raise CursorLost(f"another process has taken over {self._name}: this one was silent for too long")
         self._beaten_at = time.monotonic()
+
+
+def _key(name: str) -> str:
+    """Return the name so that it fits its column."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    return name[: LONGEST_NAME - 33] + "-" + hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+@cache
+def _machine() -> str:
+    """Return what tells where process numbers mean the same: the host, this boot of it, and the container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{socket.gethostname()[:64]}/{boot[:8]}/{Path('/proc/self/ns/pid').readlink().name[5:-1]}"
+    except OSError:
+        return f"{socket.gethostname()[:64]}/{uuid.uuid4().hex[:8]}"
+
+
+def _is_dead(holder: str) -> bool:
+    """Say whether a holder was a process here that is no more: a restart after a crash need not wait."""
+    machine, process, _ = holder.split(":")
+    if machine != _machine():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False

@@ -43,6 +43,13 @@ def open_listings(settings: Settings) -> Iterator[Listings]:
         raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {str(error)[:300]}") from error
 
 
+def check_filter(listings: Listings, where: Filter) -> None:
+    """Have MongoDB plan a query and not run it: what is wrong with the filter shows now, as MongoDB's error."""
+    listings.database.command(
+        {"explain": {"find": listings.name, "filter": where, "limit": 1}, "verbosity": "queryPlanner"}
+    )
+
+
 def require_index(listings: Listings, path: str, field: str) -> None:
     """Raise ListingsError unless `path`, which the setting `field` names, is indexed: no query may sort in memory."""
     whole = [each for each in listings.index_information().values() if "partialFilterExpression" not in each]

@@ -1,89 +1,173 @@
-"""Restore a BSON dump into the catalog's collection."""
+"""Restore a BSON dump into the catalog's collection; a load that was stopped goes on where it was."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
-from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import OperationFailure
 
+from producer.cursors import BEAT_SECONDS, Cursor
+from producer.insertion import Inserted, insert, raw
 from producer.listings import Listings
-from worker.contract import dump
+from producer.portion import Batch, Portion
+from worker.contract.dump import DumpError
 from worker.contract.errors import ShelverError
+from worker.contract.settings import Settings
 
-BATCH_BYTES = 8 * 2**20
-BATCH_DOCUMENTS = 1000
-DUPLICATE_KEY = 11000
+#: batches that MongoDB works at while the next is read; more gain nothing (tests/benchmarks/bench_load.py)
+INSERTERS = 2
+LOOK_SECONDS = 0.1
+NAMESPACE_EXISTS = 48
 
 
 class LoadError(ShelverError):
-    """MongoDB refused documents of the dump."""
+    """The dump cannot be loaded now, or MongoDB refused documents of it."""
+
+
+class _StoppedError(Exception):
+    """Whoever started the load wants it to end."""
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of the documents."""
+    """How far a load is, and what became of the documents up to there; of all runs together."""
 
+    #: of the dump's contents; every document before it is done
+    offset: int = 0
+    #: documents before it
+    count: int = 0
     inserted: int = 0
     already_there: int = 0
-    #: without _id: MongoDB would give them a new one at every repeat
     without_id: int = 0
-    #: where the dump ended before its time
-    damage: dump.DumpError | None = None
-    #: documents that MongoDB refused, and what it said of the first
+    #: documents that MongoDB refused, and why the first
     refused: int = 0
-    refusal: LoadError | None = None
+    refusal: str | None = None
+
+    def add(self, batch: Batch, inserted: Inserted) -> None:
+        """Count a batch that is done."""
+        self.offset = batch.end
+        self.count += batch.count
+        self.without_id += batch.without_id
+        self.inserted += inserted.inserted
+        self.already_there += inserted.already_there
+        self.refused += len(inserted.refused)
+        for offset, reason in inserted.refused[:1]:
+            self.refusal = self.refusal or f"MongoDB refuses the document at byte {offset:,} of the dump: {reason}"
+
+    @property
+    def problem(self) -> LoadError | None:
+        """What there is to mend, where MongoDB refused something."""
+        if not self.refusal:
+            return None
+        remedy = "mend or remove it and load again, or accept the loss with --tolerate"
+        return LoadError(f"{self.refusal}; {remedy} ({self.refused:,} refused in all)")
 
 
-def load(listings: Listings, path: Path, advance: Callable[[int], None]) -> Loaded:
-    """Insert every document of the dump as the bytes it is; those whose _id is there already are left alone.
+class Load:
+    """A load of one portion of one dump into one collection; no two at a time."""
 
-    `advance` is told the bytes of the dump that are done. What stands before damage is inserted, and what stands
-    beside documents that MongoDB refuses; both are told in the answer.
-    """
-    raw_listings = listings.with_options(CodecOptions(document_class=RawBSONDocument))
-    loaded = Loaded()
-    for batch in _batches(dump.read(path), loaded):
-        _insert(raw_listings, batch, loaded)
-        advance(sum(len(each.raw) for each in batch))
-    return loaded
+    def __init__(self, listings: Listings, settings: Settings, portion: Portion, stopped: threading.Event):
+        self._listings = listings
+        self._portion = portion
+        self._stopped = stopped
+        self._collection = _identity(listings)
+        self._cursor = Cursor(settings, f"load:{listings.full_name}:{portion.name}")
+        self._kept_at = self._looked_at = -1.0 * BEAT_SECONDS  # the first time at once
+        self._place = 0  # in the file
+        self.loaded = Loaded()
+        #: where the dump ended before its time
+        self.damage: DumpError | None = None
+
+    def begin(self, restart: bool = False) -> None:
+        """Find out where to go on, or forget it.
+
+        Raises LoadError when another process is at it, Unavailable when the SQL store cannot say, and
+        KeyboardInterrupt when it is stopped before it knows.
+        """
+        if not self._cursor.wait(self._stopped):
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+            machine, process, _ = (self._cursor.holder or "?:?:").split(":")
+            host = machine.partition("/")[0]
+            raise LoadError(f"process {process} on {host} loads {self._portion.path} already: wait for it, or stop it")
+        position = dict(self._cursor.position or {})
+        # The collection may have been dropped since: another one of its name has another identity.
+        if position.pop("collection", None) == self._collection and not restart:
+            self.loaded = Loaded(**position)
+
+    def run(self, show: Callable[[int], object] = lambda place: None) -> bool:
+        """Insert what is left, as the bytes it is; say whether that is all, and not what was done until a stop.
+
+        Documents whose _id is there already are left alone. `show` is told how many bytes of the file were read. What
+        stands before damage is inserted, and what stands beside documents that MongoDB refuses: see `loaded` and
+        `damage`. Raises MongoDB's errors, Unavailable and CursorLost; what was done is not done again next time.
+        """
+        try:
+            is_whole = self._insert_all(show)
+            if is_whole:
+                self._cursor.forget()
+            return is_whole
+        finally:
+            with suppress(ShelverError):  # whatever ends it is told; after `forget` this does nothing
+                self._keep()
+                self._cursor.release()
+
+    def close(self) -> None:
+        """Close the connection to the SQL store."""
+        self._cursor.close()
+
+    def _insert_all(self, show: Callable[[int], object]) -> bool:
+        listings, inserting = raw(self._listings), deque[tuple[Batch, Future[Inserted]]]()
+        batches = self._portion.batches(self.loaded.offset, self.loaded.count, lambda place: self._look(place, show))
+        is_whole = True
+        with ThreadPoolExecutor(INSERTERS) as pool:
+            try:
+                for batch in batches:
+                    inserting.append((batch, pool.submit(insert, listings, batch.documents)))
+                    if len(inserting) > INSERTERS:
+                        self._settle(*inserting.popleft())
+            except _StoppedError:
+                is_whole = False
+            except DumpError as error:
+                self.damage = error
+            while inserting:
+                self._settle(*inserting.popleft())
+        show(self._place)
+        return is_whole
+
+    def _settle(self, batch: Batch, inserted: Future[Inserted]) -> None:
+        """Count a batch when it is in; batches come in order, so that what is before the position is done."""
+        while not wait([inserted], BEAT_SECONDS / 2).done:
+            self._cursor.beat()
+        self.loaded.add(batch, inserted.result())
+        if time.monotonic() - self._kept_at >= BEAT_SECONDS:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._cursor.write({"collection": self._collection, **asdict(self.loaded)})
+        self._kept_at = time.monotonic()
+
+    def _look(self, place: int, show: Callable[[int], object]) -> None:
+        self._place = place
+        if self._stopped.is_set():
+            raise _StoppedError
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            self._cursor.beat()
+            show(place)
 
 
-def _batches(records: Iterator[dump.Record], loaded: Loaded) -> Iterator[list[dump.Record]]:
-    """Yield batches within both limits."""
-    batch: list[dump.Record] = []
-    size = 0
+def _identity(listings: Listings) -> str | None:
+    """Return what no later collection of that name has; make the collection where there is none."""
+    database = listings.database
     try:
-        for record in records:
-            if "_id" not in record.document:
-                loaded.without_id += 1
-                continue
-            batch.append(record)
-            size += len(record.raw)
-            if size >= BATCH_BYTES or len(batch) >= BATCH_DOCUMENTS:
-                yield batch
-                batch, size = [], 0
-    except dump.DumpError as error:
-        loaded.damage = error
-    if batch:
-        yield batch
-
-
-def _insert(listings: Collection[RawBSONDocument], batch: list[dump.Record], loaded: Loaded) -> None:
-    try:
-        listings.insert_many([RawBSONDocument(record.raw) for record in batch], ordered=False)
-        loaded.inserted += len(batch)
-    except BulkWriteError as error:
-        problems = error.details["writeErrors"]
-        refused = [each for each in problems if each["code"] != DUPLICATE_KEY]
-        loaded.refused += len(refused)
-        loaded.inserted += error.details["nInserted"]
-        loaded.already_there += len(problems) - len(refused)
-        if refused and loaded.refusal is None:
-            record = batch[refused[0]["index"]]
-            loaded.refusal = LoadError(
-                f"MongoDB refuses the document at byte {record.offset:,} of the dump: {refused[0]['errmsg'][:300]}; "
-                "mend or remove it and load again, or accept the loss with --tolerate"
-            )
+        database.create_collection(listings.name, check_exists=False)
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+    identities = [each["info"].get("uuid") for each in database.list_collections(filter={"name": listings.name})]
+    return bytes(identities[0]).hex() if identities and identities[0] else None

@@ -1,8 +1,13 @@
 """How a command shows that it is getting on."""
 
+import logging
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+logger = logging.getLogger("producer")
 
 
 class RateColumn(ProgressColumn):
@@ -18,3 +23,15 @@ def listings_progress() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def telling(progress: Progress) -> Callable[[str], None]:
+    """Return what tells that work waits, or with nothing that it goes on: beside the bar, or in the log without one."""
+
+    def tell(word: str) -> None:
+        if progress.disable:
+            logger.info("%s", word or "going on")
+        else:
+            progress.console.print(word or "going on")
+
+    return tell

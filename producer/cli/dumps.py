@@ -1,56 +1,118 @@
-"""load: dumps into the catalog."""
+"""load, dump-new: dumps into the catalog, and out of it."""
 
 import logging
+from collections import deque
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from pymongo.errors import PyMongoError
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from producer import load as loading
+from producer.cli import values
+from producer.cli.dumping import dump_new
+from producer.cli.stopping import stopped_by_signals
 from producer.listings import open_listings
+from producer.load import Load, Loaded
+from producer.portion import Portion
 from worker.contract import settings as configuration
+from worker.contract.command import INTERRUPTED
+from worker.contract.dump import DumpError
+from worker.contract.errors import ShelverError
 
 logger = logging.getLogger("producer")
 
 
 def load(
     dump: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="a BSON dump, e.g. train.bson")
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="a BSON dump, e.g. train.bson or train.bson.gz"
+        ),
     ],
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first so many documents")] = None,
+    sample: Annotated[
+        float, typer.Option(parser=values.share, metavar="SHARE", help="only this share of the documents, e.g. 0.01")
+    ] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="begin at the first document, whatever was done")] = False,
     tolerate: Annotated[
         bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only read the dump and count")] = False,
 ) -> None:
-    """Restore a BSON dump into MongoDB. Safe to repeat: documents that are there already are left alone."""
-    settings = configuration.load()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with open_listings(settings) as listings, Progress(*columns) as progress:
-        task = progress.add_task(f"loading {dump.name}", total=dump.stat().st_size)
-        loaded = loading.load(listings, dump, lambda size: progress.advance(task, size))
-    typer.echo(f"{loaded.inserted:,} inserted, {loaded.already_there:,} were there already")
+    """Restore a BSON dump into MongoDB: plain, gzip or zstd, told apart by what is in the file.
+
+    Documents go in as the bytes they are, whatever their fields are called. Safe
+    to repeat: those whose _id is there already are left alone.
+
+    A load that was stopped or killed goes on where it was when the same command
+    is run again, unless the collection was dropped or the dump changed since;
+    --restart begins anew. The place is kept in the SQL store (shelver-worker
+    migrate makes it), and no two processes load the same dump at a time.
+
+    --sample takes a document or not by a hash of its _id: the same ones every
+    time, and those of a small sample are in every larger one. With --limit, it
+    is a share of the first documents.
+
+    Exit code 0: all is in. 1: an error, told in one sentence, among others a dump
+    that is damaged, whose documents up to there are in, and documents that
+    MongoDB refused, beside which all others are in. 130: stopped by Ctrl-C or
+    SIGTERM.
+    """
+    portion = Portion(dump, limit, sample)
+    loaded, damage = _count(portion) if dry_run else _load(portion, restart)
     if loaded.without_id:
-        logger.warning("%d documents without _id were left out: they could not be told apart", loaded.without_id)
-    if loaded.refused:
-        logger.warning("%d documents were refused by MongoDB", loaded.refused)
-    for problem in (loaded.refusal, loaded.damage):
+        logger.warning("%d documents without _id are left out: they could not be told apart", loaded.without_id)
+    for problem in (loaded.problem, damage):
         if problem and not tolerate:
             raise problem
         if problem:
             logger.warning("%s", problem)
 
 
-COMMANDS = (load,)
+def _count(portion: Portion) -> tuple[Loaded, DumpError | None]:
+    loaded, damage, taken, latest = Loaded(), None, 0, deque([0], maxlen=1)
+    with _bytes_progress() as progress:
+        task = progress.add_task(f"counting {portion.path.name}", total=portion.path.stat().st_size)
+        try:
+            for batch in portion.batches(watch=latest.append):
+                progress.update(task, completed=latest[0])
+                loaded.count += batch.count
+                loaded.without_id += batch.without_id
+                taken += len(batch.documents)
+        except DumpError as error:
+            damage = error
+    typer.echo(f"{taken:,} of {loaded.count:,} documents would be loaded")
+    return loaded, damage
+
+
+def _load(portion: Portion, restart: bool) -> tuple[Loaded, DumpError | None]:
+    settings, stopped = configuration.load(), stopped_by_signals()
+    with open_listings(settings) as listings, closing(Load(listings, settings, portion, stopped)) as loading:
+        loading.begin(restart)
+        loaded = loading.loaded
+        if loaded.count:
+            typer.echo(f"going on at byte {loaded.offset:,}, after {loaded.count:,} documents")
+        with _bytes_progress() as progress:
+            task = progress.add_task(f"loading {portion.path.name}", total=portion.path.stat().st_size)
+            try:
+                is_whole = loading.run(lambda place: progress.update(task, completed=place))
+            except (ShelverError, PyMongoError):
+                logger.warning("the same command goes on at byte %d, after %d documents", loaded.offset, loaded.count)
+                raise
+    told = f"{loaded.inserted:,} inserted, {loaded.already_there:,} were there already"
+    if not is_whole:
+        typer.echo(f"stopped: {told}; the same command goes on at byte {loaded.offset:,}")
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(told)
+    return loaded, loading.damage
+
+
+def _bytes_progress() -> Progress:
+    """Return a bar with bytes, rate and time left."""
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), *columns)
+
+
+COMMANDS = (load, dump_new)

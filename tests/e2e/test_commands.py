@@ -116,10 +116,10 @@ def test_serve_needs_a_model_and_a_port(tmp_path: Path) -> None:
     assert "--port" in told
 
 
-def test_load_tells_where_a_dump_is_damaged(dump: Path, mongo_url: str) -> None:
+def test_load_tells_where_a_dump_is_damaged(dump: Path, mongo_url: str, sqlite_settings: Settings) -> None:
     """The documents before the damage are there; the exit code says that the dump was not whole."""
     dump.write_bytes(dump.read_bytes()[:-10])
-    target = {"mongo_url": mongo_url, "mongo_database": "test_damaged"}
+    target = {"mongo_url": mongo_url, "mongo_database": "test_damaged", "database_url": sqlite_settings.database_url}
     done = run("shelver-producer", "load", dump, **target)
     assert "after 19 sound documents" in error(done)
     assert "19 inserted, 0 were there already" in done.stdout

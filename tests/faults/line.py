@@ -13,11 +13,11 @@ import redis
 from sqlalchemy import func, select
 
 from deploy.local.processes import Processes, Started, run, tail
-from producer.queue import Pages
 from tests.conftest import command
 from tests.faults.servers import Server
 from worker.contract.database import Database
 from worker.contract.messages import Queue
+from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 from worker.contract.tables import predictions, rejects
 

@@ -5,9 +5,11 @@ import json
 import os
 import random
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 
 import pytest
 import redis
@@ -18,10 +20,13 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from sqlalchemy import event, text
 
-from producer import backfill, reconcile
-from producer.listings import open_listings
-from producer.queue import Pages
-from producer.reconcile import NoModel, Reconciler, Tally
+from producer import plan as planning
+from producer import predicted, reconcile
+from producer.backfill import each_id
+from producer.backlog import Backlog
+from producer.predicted import NoModel
+from producer.reconcile import Reconciler, Tally
+from producer.selection import Selection
 from tests.conftest import command
 from tests.integration.conftest import register
 from trainer.run import Run
@@ -81,7 +86,7 @@ def listings(settings: Settings) -> Iterator[Listings]:
 @pytest.fixture(params=[1, 3])
 def fetch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks that end everywhere."""
-    monkeypatch.setattr(reconcile, "FETCH", request.param)
+    monkeypatch.setattr(predicted, "FETCH", request.param)
     monkeypatch.setattr(reconcile, "STRANGE_AT_A_TIME", request.param)
 
 
@@ -99,9 +104,10 @@ def store(
 
 def compare(settings: Settings, version: int | None = None, **bounds: int | None) -> tuple[list[ProductId], Tally]:
     """The missing ids in the order in which they are found, and the counts."""
-    where = backfill.id_range(bounds.get("first"), bounds.get("last"))
-    with closing(Reconciler(settings)) as reconciler, open_listings(settings) as source:
-        missing = list(reconciler.missing(backfill.ids(source, where), reconciler.model(version)))
+    with closing(Reconciler(settings)) as reconciler:
+        plan = planning.of_catalog(settings, Selection(**bounds), reconciler.database)
+        ids = each_id(plan.source(None), threading.Event())
+        missing = list(reconciler.missing(ids, reconciler.model(version)))
     return missing, reconciler.tally
 
 
@@ -210,17 +216,12 @@ def test_no_model_is_one_sentence(settings: Settings) -> None:
 def test_missing_ids_travel_in_pages_as_they_are_found(settings: Settings, listings: Listings, run: Run) -> None:
     """A page is on the queue before the rest of the catalog is read: nothing piles up in memory."""
     listings.insert_many([{"_id": each} for each in range(30)])
-    with (
-        closing(Reconciler(settings)) as reconciler,
-        open_listings(settings) as source,
-        closing(Pages(settings)) as pages,
-    ):
-        missing = reconciler.missing(backfill.ids(source, {}), reconciler.model())
-        sending = pages.send_all(missing, Queue.BACKFILL)
-        assert next(sending) == settings.page_size
+    with closing(Reconciler(settings)) as reconciler, closing(Backlog(settings, threading.Event())) as backlog:
+        plan = planning.of_catalog(settings, Selection(), reconciler.database)
+        missing = reconciler.missing(each_id(plan.source(None), threading.Event()), reconciler.model())
+        assert backlog.send(tuple(islice(missing, settings.page_size)))
         assert reconciler.tally.listings == settings.page_size
         assert [page.ids for page in queued(settings)] == [(0, 1, 2, 3)]
-        sending.close()
 
 
 def said(settings: Settings, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -272,7 +273,7 @@ def test_sqlite_reads_along_the_key(sqlite_settings: Settings, run: Run) -> None
     register(run, sqlite_settings)
     statements: list[tuple[str, object]] = []
     with closing(Reconciler(sqlite_settings)) as reconciler:
-        engine = reconciler._database.engine
+        engine = reconciler.database.engine
         event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
         assert list(reconciler.missing([1], reconciler.model())) == [1]
         with engine.connect() as connection:

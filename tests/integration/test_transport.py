@@ -7,10 +7,10 @@ import pytest
 import redis
 from kombu import Connection
 
-from producer.queue import Pages
 from tests.faults.proxies import TcpProxy
 from tests.faults.servers import host_and_port
 from worker.contract.messages import Page, Queue
+from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 from worker.transport import TAKE, Channel, Transport
 

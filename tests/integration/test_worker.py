@@ -15,7 +15,6 @@ from pymongo.collection import Collection
 from sqlalchemy import delete, func, select
 
 from deploy.local.processes import Processes, Started
-from producer.queue import Pages
 from tests.conftest import command
 from tests.integration.conftest import register
 from tests.pictures import listing
@@ -23,6 +22,7 @@ from trainer.run import Run
 from worker.contract.broker import celery_options
 from worker.contract.database import Database
 from worker.contract.messages import TASK, Page, Queue
+from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 from worker.contract.tables import models, predictions, rejects
 

@@ -1,4 +1,4 @@
-"""`producer.enqueue` as the catalog system calls it: wrong arguments, and a broker that is not there."""
+"""`producer.enqueue` and `status` as the catalog system calls it: wrong arguments, and a broker that is not there."""
 
 import socket
 import time
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from producer import Queue, QueueUnavailable, enqueue
-from producer.queue import Pages, _pages
+from producer import Queue, QueueUnavailable, enqueue, status
+from producer.connections import _of_process
 from worker.contract.errors import Unavailable
 from worker.contract.messages import Page
+from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 
 
@@ -26,9 +27,9 @@ def nobody() -> Iterator[str]:
 def without_broker(nobody: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test may reach a Redis of the machine; each starts without an open connection."""
     monkeypatch.setenv("SHELVER_REDIS_URL", nobody)
-    _pages.cache_clear()
+    _of_process.cache_clear()
     yield
-    _pages.cache_clear()
+    _of_process.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,9 @@ def without_broker(nobody: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 )
 def test_an_id_that_is_no_integer_is_a_type_error(ids: Any) -> None:
     """A caller's mistake is told at once, before anything is sent, even where Python holds it equal to an integer."""
-    with pytest.raises(TypeError):
-        enqueue(ids)
+    for call in (enqueue, status):
+        with pytest.raises(TypeError):
+            call(ids)
 
 
 @pytest.mark.parametrize("ids", ["12", ["a"], True, [1, 2.5]], ids=repr)
@@ -62,6 +64,14 @@ def test_the_type_error_shows_the_id(ids: Any) -> None:
     """The one at fault among thousands is named."""
     with pytest.raises(TypeError, match="product ids are integers, not ('1'|'a'|True|2.5)"):
         enqueue(ids)
+
+
+@pytest.mark.parametrize("identity", [2**63, -(2**63) - 1, 10**30])
+def test_an_id_beyond_64_bits_is_a_value_error(identity: int) -> None:
+    """Neither MongoDB nor SQL could hold it: it is no product's."""
+    for call in (enqueue, status):
+        with pytest.raises(ValueError, match=f"product ids are integers of 64 bits, not {identity}"):
+            call([1, identity])
 
 
 @pytest.mark.parametrize("queue", ["urgent", "NEW", "", None, 5, ["new"]], ids=repr)
@@ -74,6 +84,7 @@ def test_another_queue_is_a_value_error(queue: Any) -> None:
 def test_no_ids_need_no_broker() -> None:
     """Nothing to do is done at once."""
     assert enqueue([]) == 0
+    assert status([]) == {}
     assert enqueue(iter(()), "backfill") == 0
 
 

@@ -17,7 +17,7 @@ COMMANDS = {
         *("index", "explore", "translate", "prepare", "configs", "fit", "evaluate", "compare", "predict"),
         *("publish", "label", "submit", "serve"),
     },
-    "producer": {"load", "watch", "backfill", "reconcile", "enqueue"},
+    "producer": {"load", "dump-new", "watch", "backfill", "reconcile", "enqueue", "api"},
 }
 #: of commands that are a group
 WITHIN = {("worker", "rejects"): {"list", "show", "replay", "drop"}}

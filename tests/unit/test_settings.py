@@ -99,6 +99,20 @@ def test_a_wrong_value_is_told(name: str, value: str, remedy: str, refused) -> N
     assert f"({field.description}; e.g. {field.default})" in told
 
 
+@pytest.mark.parametrize("token", ["x" * 15, "0123456789abcde f", "0123456789abcdef\n", "0123456789abcdeé", " " * 20])
+def test_a_token_that_is_none_is_told_and_not_shown(token: str, refused) -> None:
+    """Too short to be safe, or not as it travels in a header: the error says how to make one, and nothing of it."""
+    told = refused(SHELVER_API_TOKEN=token)
+    assert "must be 16 or more printable ASCII characters without blanks; openssl rand -hex 32 makes one" in told
+    assert token not in told
+
+
+def test_without_a_token_is_a_setting_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's environment writes what is left out."""
+    monkeypatch.setenv("SHELVER_API_TOKEN", "")
+    assert load() == Settings()
+
+
 def test_all_problems_are_told_at_once(refused) -> None:
     """One reading of the message is enough to mend the environment."""
     told = refused(
@@ -188,6 +202,7 @@ def test_an_address_is_taken_or_told(address: str) -> None:
         {"SHELVER_DATABASE_URL": f"postgresql://u:{HIDDEN}@h:port/d"},
         {"SHELVER_DATABASE_URL": f"postgresql://u:with@sign:{HIDDEN}@h/d"},
         {"SHELVER_MONGO_URL": f"mongodb://u:{HIDDEN}@h/", "SHELVER_PAGE_SIZE": "0"},
+        {"SHELVER_API_TOKEN": HIDDEN},
     ],
     ids=lambda variables: "+".join(variables.values()),
 )
@@ -218,6 +233,7 @@ def test_no_repr_shows_a_password() -> None:
         mongo_url=f"mongodb://u:{HIDDEN}@h/",
         redis_url=f"redis://:{HIDDEN}@h/0",
         database_url=f"postgresql://u:{HIDDEN}@h/d",
+        api_token=f"0123456789{HIDDEN}",
     )
     assert HIDDEN not in repr(settings) + str(settings)
     assert "page_size=64" in repr(settings)
@@ -288,6 +304,7 @@ def test_environment_gives_another_process_the_same(monkeypatch: pytest.MonkeyPa
         page_linger_seconds=0.00001,
         max_picture_bytes=10**12,
         wait_limit_seconds=1.5,
+        api_token="0123456789abcdef",  # noqa: S106
     )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)

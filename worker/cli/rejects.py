@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from worker.cli.arguments import to_key
 from worker.cli.choosing import All, AnyIds, DryRun, Ids, NewerThan, OlderThan, Reasons, choose
 from worker.contract import settings as configuration
+from worker.contract.errors import QueueUnavailable
 from worker.contract.messages import Queue
 from worker.contract.rejects import Reason
 
@@ -126,7 +127,7 @@ def drop(
 
 
 def _send(settings: configuration.Settings, ids: Iterable[int], queue: Queue) -> int:
-    from worker.contract.sender import Pages, QueueUnavailable  # here, because Celery takes its time to load
+    from worker.contract.sender import Pages  # here, because Celery takes its time to load
 
     done = 0
     with closing(Pages(settings)) as pages:

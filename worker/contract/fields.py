@@ -37,10 +37,14 @@ def value_at(document: Mapping[str, Any], path: str) -> Any:
 
 
 def touches(path: str) -> str:
-    """Return a regular expression for the paths whose change changes what stands at `path`: it, below it, above it."""
+    """Return a regular expression for the paths whose change changes what stands at `path`: it, below it, above it.
+
+    Where an array is on the way, MongoDB names its elements by number.
+    """
     names = [_quoted(name) for name in path.split(".")]
-    above = [r"\.".join(names[:count]) for count in range(1, len(names))]
-    return "^(" + "|".join([*above, r"\.".join(names) + r"(\..*)?"]) + ")$"
+    parts = [r"(\.\d+)*\.".join(names[:count]) for count in range(1, len(names) + 1)]
+    above = [rf"{part}(\.\d+)*" for part in parts[:-1]]
+    return "^(" + "|".join([*above, rf"{parts[-1]}(\..*)?"]) + ")$"
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from worker.contract.broker import celery_options
-from worker.contract.errors import Unavailable
+from worker.contract.errors import QueueUnavailable
 from worker.contract.messages import TASK, Page, Queue
 from worker.contract.product import ProductId
 from worker.contract.settings import Settings
@@ -15,10 +15,6 @@ from worker.contract.urls import redact
 
 #: after a failed attempt to publish a page; with the connect timeout this bounds how long a caller waits
 RETRIES = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
-
-
-class QueueUnavailable(Unavailable):
-    """Redis did not take a page. What was enqueued before it stays enqueued; enqueueing again is harmless."""
 
 
 class Pages:

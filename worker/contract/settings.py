@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from itertools import permutations
 from typing import Annotated, Any, Literal, Self
@@ -125,6 +126,13 @@ class Settings(BaseSettings):
         min_length=1,
         description="where workers say how they are, for shelver-worker live",
     )
+    api_token: str = Field(
+        "",
+        repr=False,
+        description="what callers of `shelver-producer api` must show, as Authorization: Bearer TOKEN; without one it "
+        "serves this machine alone",
+    )
+    api_rate: int = Field(600, ge=1, description="requests a minute that `shelver-producer api` takes from one address")
 
     @field_validator("database_url")
     @classmethod
@@ -135,6 +143,15 @@ class Settings(BaseSettings):
     @classmethod
     def _host_and_port(cls, address: str) -> str:
         return checked(address)
+
+    @field_validator("api_token")
+    @classmethod
+    def _token(cls, token: str) -> str:
+        if token and not re.fullmatch(r"[!-~]{16,}", token):
+            raise ValueError(
+                "must be 16 or more printable ASCII characters without blanks; openssl rand -hex 32 makes one"
+            )
+        return token
 
     @field_validator("mongo_filter")
     @classmethod
@@ -239,8 +256,8 @@ def _tell(problem: Any) -> str:
         return str(message)
     name = problem["loc"][0]
     field = Settings.model_fields[name]
-    secret = name.endswith("_url")  # may hold a password
-    value = "" if secret else f" is {problem['input']!r}"
+    value = f" is {problem['input']!r}" if field.repr else ""  # what no repr shows may hold a password
     if problem["input"] == "":
         value, message = " is set but empty", "give it a value or unset it"
-    return f"{variable(name)}{value}: {message[0].lower() + message[1:]} ({field.description}; e.g. {field.default})"
+    example = f"; e.g. {field.default}" if field.default != "" else ""
+    return f"{variable(name)}{value}: {message[0].lower() + message[1:]} ({field.description}{example})"

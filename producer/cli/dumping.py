@@ -1,0 +1,84 @@
+"""dump-new: a dump out of the catalog."""
+
+import threading
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.cli import values
+from producer.cli.stopping import stopped_by_signals
+from producer.listings import open_listings
+from producer.new_dump import NewDump, Wanted
+from producer.partial import Partial
+from producer.progress import listings_progress
+from worker.contract import settings as configuration
+from worker.contract.command import INTERRUPTED
+
+
+def dump_new(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="the dump to write, e.g. new.bson")],
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=values.moment, metavar="DATE", help="listed then or later, e.g. 2026-11-01"),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=values.moment, metavar="DATE", help="listed before, e.g. 2026-11-02T08:30+01:00"),
+    ] = None,
+    first: Annotated[int | None, typer.Option("--from", min=-(2**63), max=2**63 - 1, help="first id, included")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=-(2**63), max=2**63 - 1, help="last id, included")] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite FILE where it is there already")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+) -> None:
+    """Write what was listed since as a BSON dump that the trainer reads.
+
+    Documents are {_id, category_id, imgs: [{picture}]} in ascending order of id,
+    whatever the catalog calls its fields, with the category that a person
+    decided on (table verdicts) where there is a verdict, else the seller's.
+    Listings without an integer id, a category or a picture are left out, and
+    told.
+
+    --since and --until are UTC unless they say otherwise, and go by the field
+    that SHELVER_MONGO_ORDER_FIELD names; SHELVER_MONGO_FILTER says which listings
+    count. Ids and times may be combined.
+
+    The dump grows as FILE.….part and becomes FILE when it is whole. One that was
+    stopped, killed or ran out of disk goes on when the same command is run again.
+
+    Exit code 0: FILE is whole. 1: an error, told in one sentence. 130: stopped by
+    Ctrl-C or SIGTERM.
+    """
+    settings, stopped = configuration.load(), stopped_by_signals()
+    wanted = Wanted(since, until, first, last)
+    with open_listings(settings) as listings, closing(NewDump(listings, settings, wanted)) as new:
+        if dry_run:
+            is_whole, told = _read(new, stopped), f"{new.products:,} products would be written"
+        else:
+            with Partial(file, new.name, force) as part:
+                if part.count:
+                    typer.echo(f"going on after id {part.last}: {part.count:,} products are in {part.part}")
+                is_whole = _read(new, stopped, part)
+                told = f"{part.count:,} products written to {file if is_whole else part.part}"
+    typer.echo(f"{told}, {new.corrected:,} with a category that a verdict corrected")
+    for kind, number in new.left_out.items():
+        typer.echo(f"left out: {number:,} {kind}")
+    if not is_whole:
+        typer.echo("stopped; the same command goes on there")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _read(new: NewDump, stopped: threading.Event, part: Partial | None = None) -> bool:
+    """Go through the listings, and write them; say whether that is all, and not what was done until a stop."""
+    after = part.last if part else None
+    with listings_progress() as progress:
+        for found in progress.track(new.documents(after), new.total(after), description="reading listings"):
+            if part and isinstance(found, bytes):
+                part.write(found)
+            if stopped.is_set():
+                return False
+    if part:
+        part.finish()
+    return True

@@ -1,0 +1,67 @@
+"""What a watcher has in hand: the way to the queue, and the position that follows what was enqueued."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from producer.cursors import Cursor
+from producer.listings import Listings, ids_by_key
+from producer.order import later
+from worker.contract.errors import Unavailable
+from worker.contract.messages import Page, Queue
+from worker.contract.sender import Pages
+from worker.contract.settings import Settings
+
+
+class Feed:
+    """The position is a resume token of the change stream, and beside it the highest value of the order field.
+
+    That value tells where to go on when there is no change stream, or none that reaches back so far. Methods raise
+    Unavailable when a server does not answer, and CursorLost when another watcher has taken over.
+    """
+
+    def __init__(self, settings: Settings, stopped: threading.Event):
+        self.settings = settings
+        self.stopped = stopped
+        self.place = f"{settings.mongo_database}.{settings.mongo_collection}"
+        self.cursor = Cursor(settings, f"watch:{self.place}")
+        self.token: Any = None
+        self.order: Any = None
+        self._pages = Pages(settings)
+        self._stored_at = 0.0  # on the monotonic clock
+
+    def restore(self, from_now: bool) -> None:
+        """Begin at the stored position, or with the next change."""
+        position = {} if from_now else self.cursor.position or {}
+        self.token, self.order = position.get("token"), position.get("order")
+
+    def enqueue(self, listings: Listings, keys: Sequence[Any], queue: Queue) -> int:
+        """Put the documents with these _id on the queue, as a page; return how many are products that count."""
+        ids = ids_by_key(listings, self.settings, keys) if keys else []
+        if ids:
+            self._pages.send(Page(tuple(ids), queue))
+        return len(ids)
+
+    def saw(self, value: Any) -> None:
+        """Remember a value of the order field, to be stored with the next position."""
+        self.order = later(self.order, value)
+
+    def store(self, token: Any = None) -> None:
+        """Store the position; without a token, the last one stays."""
+        self.token = token or self.token
+        self.cursor.write({"token": self.token, "order": self.order})
+        self._stored_at = time.monotonic()
+
+    @property
+    def stored_seconds_ago(self) -> float:
+        """How old the stored position is."""
+        return time.monotonic() - self._stored_at
+
+    def close(self) -> None:
+        """Let others take over at once."""
+        with suppress(Unavailable):
+            self.cursor.release()
+        self.cursor.close()
+        self._pages.close()

@@ -1,0 +1,70 @@
+"""What a backfill goes through, and what of it it wants."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from producer.backfill import Block, Source, Wanted, blocks, count
+from producer.id_file import IdFile
+from producer.listings import Filter, check_filter, open_listings, require_index
+from producer.predicted import Current, below_score, find_model, without_prediction
+from producer.selection import Selection
+from worker.contract.database import Database
+from worker.contract.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A source of ids in ascending order, and how many it has: None when that takes too long to find out."""
+
+    #: of the cursor: the same command goes on, another begins
+    name: str
+    total: int | None
+    source: Source
+    #: what says which of them are wanted, made anew for each pass; None: all
+    make_wanted: Callable[[], Wanted] | None = None
+
+    def wanted(self) -> Wanted:
+        """Return what says which ids are wanted; it is to be asked in ascending order."""
+        return self.make_wanted() if self.make_wanted else lambda _: True
+
+
+def of_file(ids: IdFile) -> Plan:
+    """Return the plan to enqueue the ids of a file."""
+    return Plan(f"backfill:file:{ids.digest}", ids.count, ids.blocks)
+
+
+def of_catalog(settings: Settings, selection: Selection, database: Database) -> Plan:
+    """Return the plan to enqueue listings of the catalog that are selected.
+
+    Raises ListingsError and NoModel for what cannot be, Unavailable when a server does not answer.
+    """
+    path = settings.mongo_id_field
+    with open_listings(settings) as listings:
+        require_index(listings, path, "mongo_id_field")
+        where = selection.filter(listings, settings, database)
+        check_filter(listings, where)
+        total = count(listings, _whole(path, selection.bounds, where))
+        place = listings.full_name
+
+    def source(after: Any) -> Iterator[Block]:
+        with open_listings(settings) as listings:
+            yield from blocks(listings, path, where, selection.bounds, after)
+
+    name, make_wanted = f"backfill:{selection.digest()}:{place}", None
+    if selection.without_prediction or selection.below_score is not None:
+        model = find_model(database, settings.model_name, selection.model_version)
+        name += f":{settings.model_name}:{model.version}"
+        make_wanted = _condition(database, model, selection.below_score)
+    return Plan(name, total, source, make_wanted)
+
+
+def _whole(path: str, bounds: Filter, where: Filter) -> Filter:
+    parts = [part for part in ({path: bounds} if bounds else {}, where) if part]
+    return {"$and": parts} if parts else {}
+
+
+def _condition(database: Database, model: Current, score: float | None) -> Callable[[], Wanted]:
+    if score is None:
+        return lambda: without_prediction(database, model)
+    return lambda: below_score(database, model, score)

@@ -1,0 +1,53 @@
+"""Follow the change stream: a new listing is on the queue within a tenth of a second."""
+
+import logging
+import time
+from typing import Any
+
+from pymongo.change_stream import ChangeStream
+
+from producer.changes import pipeline
+from producer.feed import Feed
+from producer.listings import Listings
+from worker.contract.messages import Queue
+
+logger = logging.getLogger("producer")
+
+#: without this an idle stream's stored position would age out of MongoDB's history
+IDLE_POSITION_SECONDS = 30
+
+Changes = ChangeStream[dict[str, Any]]
+
+
+def open_stream(feed: Feed, listings: Listings) -> Changes:
+    """Return the stream of changes after the feed's token, or from now on where it has none."""
+    linger_milliseconds = int(feed.settings.page_linger_seconds * 1000)
+    # start_after goes on behind a dropped or renamed collection too, which resume_after refuses.
+    return listings.watch(pipeline(feed.settings), start_after=feed.token, max_await_time_ms=linger_milliseconds)
+
+
+def follow(feed: Feed, listings: Listings, changes: Changes) -> None:
+    """Enqueue what is listed, until stopped or until the stream ends with its collection."""
+    logger.info("watching %s", feed.place)
+    while changes.alive and not feed.stopped.is_set():
+        keys = _collect(feed, changes)
+        feed.enqueue(listings, keys, Queue.NEW)
+        if keys or feed.stored_seconds_ago > IDLE_POSITION_SECONDS:
+            feed.store(changes.resume_token)
+        else:
+            feed.cursor.beat()
+
+
+def _collect(feed: Feed, changes: Changes) -> list[Any]:
+    """Return the _id of changes: until the page is full, its first has waited long enough, or nothing more comes."""
+    keys: list[Any] = []
+    deadline = float("inf")
+    while len(keys) < feed.settings.page_size and time.monotonic() < deadline:
+        change = changes.try_next()  # waits for as long as a page may linger
+        if change is None:
+            break
+        if not keys:
+            deadline = time.monotonic() + feed.settings.page_linger_seconds
+        keys.append(change["documentKey"]["_id"])
+        feed.saw(keys[-1] if feed.settings.mongo_order_field == "_id" else change.get("order"))
+    return keys
