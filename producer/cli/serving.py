@@ -45,9 +45,8 @@ def api(
     server = _server(settings)
     with _listen(host, port) as listener:
         logger.info("listening on %s, described at /docs", _url(listener))
-        signal.signal(
-            signal.SIGTERM, server.handle_exit
-        )  # uvicorn raises it again when all is done: that is no failure
+        # Here too, because uvicorn raises the signal again when all is done: to be told to stop is no failure.
+        signal.signal(signal.SIGTERM, server.handle_exit)
         server.run([listener])
 
 

@@ -91,8 +91,12 @@ class Line:
         """As above, by several producers at the same time."""
         self.asked_for |= set(ids)
         environment = {**os.environ, **self.settings.environment()}
-        arguments = [*command("shelver-producer"), "backfill"]
-        started = [self.processes.start(f"producer-{each}", arguments, environment) for each in range(producers)]
+        backfill = [*command("shelver-producer"), "backfill"]
+        # One backfill is done by one process at a time: each of these has bounds of its own, beyond all ids.
+        started = [
+            self.processes.start(f"producer-{each}", [*backfill, f"--from={-each}"], environment)
+            for each in range(1, producers + 1)
+        ]
         assert [each.process.wait(60) for each in started] == [0] * producers
 
     def enqueue(self, ids: Iterable[int], queue: Queue = Queue.NEW) -> None:
