@@ -6,65 +6,27 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from pymongo.errors import OperationFailure
 
 from producer.cursors import BEAT_SECONDS, Cursor
 from producer.insertion import Inserted, insert, raw
 from producer.listings import Listings
+from producer.loaded import Loaded, LoadError
 from producer.portion import Batch, Portion
 from worker.contract.dump import DumpError
 from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings
 
-#: batches that MongoDB works at while the next is read; more gain nothing (tests/benchmarks/bench_load.py)
+#: batches that MongoDB works at while the next is read: two are a fifth faster than one, and more gain nothing
 INSERTERS = 2
 LOOK_SECONDS = 0.1
 NAMESPACE_EXISTS = 48
 
 
-class LoadError(ShelverError):
-    """The dump cannot be loaded now, or MongoDB refused documents of it."""
-
-
 class _StoppedError(Exception):
     """Whoever started the load wants it to end."""
-
-
-@dataclass(slots=True)
-class Loaded:
-    """How far a load is, and what became of the documents up to there; of all runs together."""
-
-    #: of the dump's contents; every document before it is done
-    offset: int = 0
-    #: documents before it
-    count: int = 0
-    inserted: int = 0
-    already_there: int = 0
-    without_id: int = 0
-    #: documents that MongoDB refused, and why the first
-    refused: int = 0
-    refusal: str | None = None
-
-    def add(self, batch: Batch, inserted: Inserted) -> None:
-        """Count a batch that is done."""
-        self.offset = batch.end
-        self.count += batch.count
-        self.without_id += batch.without_id
-        self.inserted += inserted.inserted
-        self.already_there += inserted.already_there
-        self.refused += len(inserted.refused)
-        for offset, reason in inserted.refused[:1]:
-            self.refusal = self.refusal or f"MongoDB refuses the document at byte {offset:,} of the dump: {reason}"
-
-    @property
-    def problem(self) -> LoadError | None:
-        """What there is to mend, where MongoDB refused something."""
-        if not self.refusal:
-            return None
-        remedy = "mend or remove it and load again, or accept the loss with --tolerate"
-        return LoadError(f"{self.refusal}; {remedy} ({self.refused:,} refused in all)")
 
 
 class Load:

@@ -53,14 +53,14 @@ class Portion:
         return hashlib.blake2b(repr(told).encode(errors="backslashreplace"), digest_size=8).hexdigest()
 
     def batches(
-        self, start: int = 0, count: int = 0, watch: Callable[[int], object] = lambda place: None
+        self, start: int = 0, count: int = 0, look: Callable[[int], object] = lambda place: None
     ) -> Iterator[Batch]:
         """Yield the batches from the document at byte `start` on, before which there are `count`.
 
-        The last comes before what damage raises. `watch`, and what is raised, are as of dump.read.
+        The last comes before what damage raises. `look`, and what is raised, are as of dump.read.
         """
         batch = Batch()
-        records = dump.read(self.path, start, count, watch)
+        records = dump.read(self.path, start, count, look)
         try:
             while (self.limit is None or count < self.limit) and (record := next(records, None)):
                 count += 1
@@ -69,7 +69,8 @@ class Portion:
                     yield batch
                     batch = Batch()
         except dump.DumpError:
-            yield batch
+            if batch.count:
+                yield batch
             raise
         if batch.count:
             yield batch

@@ -14,7 +14,8 @@ from producer.cli import values
 from producer.cli.dumping import dump_new
 from producer.cli.stopping import stopped_by_signals
 from producer.listings import open_listings
-from producer.load import Load, Loaded
+from producer.load import Load
+from producer.loaded import Loaded
 from producer.portion import Portion
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
@@ -76,7 +77,7 @@ def _count(portion: Portion) -> tuple[Loaded, DumpError | None]:
     with _bytes_progress() as progress:
         task = progress.add_task(f"counting {portion.path.name}", total=portion.path.stat().st_size)
         try:
-            for batch in portion.batches(watch=latest.append):
+            for batch in portion.batches(look=latest.append):
                 progress.update(task, completed=latest[0])
                 loaded.count += batch.count
                 loaded.without_id += batch.without_id
@@ -95,9 +96,15 @@ def _load(portion: Portion, restart: bool) -> tuple[Loaded, DumpError | None]:
         if loaded.count:
             typer.echo(f"going on at byte {loaded.offset:,}, after {loaded.count:,} documents")
         with _bytes_progress() as progress:
-            task = progress.add_task(f"loading {portion.path.name}", total=portion.path.stat().st_size)
+
+            def show(place: int) -> None:
+                if not progress.tasks:  # what a load before this one did counts, but not for the rate
+                    total = portion.path.stat().st_size
+                    progress.add_task(f"loading {portion.path.name}", total=total, completed=place)
+                progress.update(progress.tasks[0].id, completed=place)
+
             try:
-                is_whole = loading.run(lambda place: progress.update(task, completed=place))
+                is_whole = loading.run(show)
             except (ShelverError, PyMongoError):
                 logger.warning("the same command goes on at byte %d, after %d documents", loaded.offset, loaded.count)
                 raise

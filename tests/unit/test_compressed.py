@@ -86,7 +86,7 @@ def test_reading_begins_where_it_is_told_to(tmp_path: Path, pack: Pack) -> None:
     assert (damage.offset, damage.count) == (len(PLAIN), 40)
 
 
-def test_a_watcher_sees_the_file_go_by_and_can_end_it(tmp_path: Path, pack: Pack) -> None:
+def test_who_looks_on_sees_the_file_go_by_and_can_end_it(tmp_path: Path, pack: Pack) -> None:
     """Told in bytes of the file, on the way to the first document too; what it raises comes out."""
     path = tmp_path / "some.bson"
     path.write_bytes(pack(PLAIN))
@@ -99,7 +99,7 @@ def test_a_watcher_sees_the_file_go_by_and_can_end_it(tmp_path: Path, pack: Pack
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(read(path, watch=end))
+        list(read(path, look=end))
 
 
 def test_a_pipe_is_read_as_well(pack: Pack, tmp_path: Path) -> None:
@@ -146,6 +146,7 @@ def test_what_stands_behind_the_dump_is_damage(tmp_path: Path, name: str) -> Non
     assert len(records) == 40
     assert f"damaged at byte {len(PLAIN):,}, after 40 sound documents: its {name} data are damaged" in str(damage)
     assert "counted in what it decompresses to" in str(damage)
+    assert "documents before it may not be as they were written" in str(damage)
 
 
 def test_a_plain_dump_that_begins_like_gzip_is_plain(tmp_path: Path) -> None:
@@ -163,6 +164,15 @@ def test_zstd_without_its_package_is_told_with_the_remedy(tmp_path: Path, monkey
     with pytest.raises(ShelverError, match="is compressed with zstd.*pip install zstandard, or decompress it first"):
         read_bytes(tmp_path, COMPRESSED["zstd"])
     assert len(read_bytes(tmp_path, COMPRESSED["gzip"])[0]) == 40
+
+
+def test_a_window_that_would_fill_the_memory_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """A few bytes may ask for gigabytes."""
+    wide = zstandard.ZstdCompressionParameters.from_level(3, window_log=30, write_content_size=False)
+    packing = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    records, damage = read_bytes(tmp_path, packing.compress(PLAIN) + packing.flush())
+    assert records == []
+    assert "needs over 128 MB to decompress: compress it without --long" in str(damage)
 
 
 BOMBS = {

@@ -21,7 +21,7 @@ ZSTD_PIECE_BYTES = 1024
 
 
 class BrokenStream(Exception):
-    """The compressed data cannot be read on; says why."""
+    """What the file holds cannot be read on; says why."""
 
 
 class Source:
@@ -62,7 +62,7 @@ class Source:
         except EOFError as error:
             raise BrokenStream("its compressed data end before their time") from error
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise BrokenStream(f"its gzip data are damaged ({error})") from error
+            raise BrokenStream(_damaged("gzip", error)) from error
         return data
 
     def skip(self, size: int) -> Iterator[None]:
@@ -121,6 +121,18 @@ def _zstd(path: Path, file: IO[bytes]) -> Iterator[bytes]:
                 yield frame.decompress(piece)
                 piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     except zstandard.ZstdError as error:
-        raise BrokenStream(f"its zstd data are damaged, or need over 128 MB to decompress ({error})") from error
+        if "memory" in str(error):
+            raise BrokenStream(
+                "it needs over 128 MB to decompress: compress it without --long, or decompress it"
+            ) from error
+        raise BrokenStream(_damaged("zstd", error)) from error
     if frame:
         raise EOFError
+
+
+def _damaged(kind: str, error: Exception) -> str:
+    """Return what a wrong byte means: it may be far before, as a checksum is over all that it follows."""
+    return (
+        f"its {kind} data are damaged ({error}), so that documents before it may not be as they were written, and what "
+        "was made of them is to be made anew"
+    )

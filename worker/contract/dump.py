@@ -44,11 +44,11 @@ class Record:
 
 
 def read(
-    path: Path, start: int = 0, count: int = 0, watch: Callable[[int], object] = lambda place: None
+    path: Path, start: int = 0, count: int = 0, look: Callable[[int], object] = lambda place: None
 ) -> Iterator[Record]:
     """Yield the documents of `path` in order; memory is that of one document and the buffers of decompression.
 
-    `start` is the offset of a document to begin at, and `count` how many are before it. `watch` is told, with every
+    `start` is the offset of a document to begin at, and `count` how many are before it. `look` is told, with every
     document and on the way to the first, how many bytes of the file were read; what it raises ends the reading.
 
     Raises DumpError at the first byte that is no document, after all documents before it were yielded, OSError when
@@ -58,12 +58,12 @@ def read(
     with Source(path) as source:
         try:
             for _ in source.skip(start):
-                watch(source.place)
+                look(source.place)
             while raw := _next(source):
                 yield Record(offset, raw, bson.decode(raw, CODEC))
                 offset += len(raw)
                 count += 1
-                watch(source.place)
+                look(source.place)
         except (BrokenStream, InvalidBSON) as error:
             told = f"no BSON document ({error})" if isinstance(error, InvalidBSON) else str(error)
             where = " (the byte is counted in what it decompresses to)" if source.is_compressed else ""

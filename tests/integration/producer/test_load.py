@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from producer.insertion import insert, raw
 from producer.listings import open_listings
-from producer.load import Load, Loaded
+from producer.load import Load
+from producer.loaded import Loaded
 from producer.portion import Portion, is_sampled
 from tests.integration.producer.conftest import Listings
 from tests.pictures import listing

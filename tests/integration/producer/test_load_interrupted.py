@@ -20,20 +20,21 @@ from pymongo import MongoClient
 from deploy.local import servers
 from deploy.local.processes import Processes
 from producer.listings import open_listings
-from producer.load import Load, LoadError
+from producer.load import Load
+from producer.loaded import LoadError
 from producer.portion import BATCH_DOCUMENTS, Portion
 from tests.conftest import command
 from tests.integration.producer.conftest import Listings
 from tests.integration.producer.positions import position
 from worker.contract.settings import Settings
 
-COUNT = 12_000
+COUNT = 8000
 GOING_ON = r"going on at byte ([\d,]+), after ([\d,]+) documents"
 
 
 @pytest.fixture(scope="module")
 def dumps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A dump of 100 MB that does not compress, plain and as zstd."""
+    """A dump of 64 MB that does not compress, plain and as zstd."""
     folder = tmp_path_factory.mktemp("dumps")
     plain, packed = folder / "plain.bson", folder / "packed.bson"
     with plain.open("wb") as file:
@@ -108,36 +109,66 @@ def test_a_load_that_is_told_to_stop_says_how_to_go_on(
     assert is_whole(listings, dumps["plain"])
 
 
-def test_restart_begins_at_the_first_document(settings: Settings, listings: Listings, dumps: dict[str, Path]) -> None:
-    """Whatever was done."""
-    Loading(settings, dumps["plain"]).stop(signal.SIGTERM)
+class AfterDocuments(threading.Event):
+    """Set when so many documents were read."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self._left = count
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def load(settings: Settings, dump: Path, stopped: threading.Event | None = None, restart: bool = False) -> int:
+    """Load a dump, or some of it; return how many documents had been passed over."""
+    with (
+        open_listings(settings) as target,
+        closing(Load(target, settings, Portion(dump), stopped or threading.Event())) as loading,
+    ):
+        loading.begin(restart)
+        begun = loading.loaded.count
+        assert loading.run() is (stopped is None)
+        return begun
+
+
+@pytest.fixture
+def half(settings: Settings, tmp_path: Path) -> Path:
+    """A small dump, of which 2 of 4 batches were loaded."""
+    dump = tmp_path / "dump.bson"
+    dump.write_bytes(b"".join(bson.encode({"_id": Int64(each)}) for each in range(4 * BATCH_DOCUMENTS)))
+    assert load(settings, dump, AfterDocuments(2 * BATCH_DOCUMENTS + 100)) == 0
+    return dump
+
+
+def test_what_was_done_is_passed_over(settings: Settings, listings: Listings, half: Path) -> None:
+    """What was deleted from it meanwhile stays deleted; --restart begins at the first document all the same."""
+    assert listings.count_documents({}) == 2 * BATCH_DOCUMENTS
     listings.delete_one({"_id": 0})
-    _, said = Loading(settings, dumps["plain"], "--restart").end()
-    assert "going on" not in said
-    assert is_whole(listings, dumps["plain"])
+    assert load(settings, half, AfterDocuments(BATCH_DOCUMENTS + 100)) == 2 * BATCH_DOCUMENTS
+    assert listings.count_documents({}) == 3 * BATCH_DOCUMENTS - 1
+    assert load(settings, half, restart=True) == 0
+    assert is_whole(listings, half)
 
 
 def test_a_collection_that_was_dropped_since_is_filled_from_the_start(
-    settings: Settings, listings: Listings, dumps: dict[str, Path]
+    settings: Settings, listings: Listings, half: Path
 ) -> None:
     """The position is of a collection, not of a name."""
-    Loading(settings, dumps["plain"]).stop(signal.SIGTERM)
     listings.drop()
-    code, said = Loading(settings, dumps["plain"]).end()
-    assert (code, "going on" in said) == (0, False)
-    assert is_whole(listings, dumps["plain"])
+    assert load(settings, half) == 0
+    assert is_whole(listings, half)
 
 
 def test_a_dump_that_was_changed_since_is_loaded_from_the_start(
-    settings: Settings, listings: Listings, dumps: dict[str, Path], tmp_path: Path
+    settings: Settings, listings: Listings, half: Path
 ) -> None:
     """The same name and size are not the same dump."""
-    dump = tmp_path / "plain.bson"
-    dump.write_bytes(dumps["plain"].read_bytes())
-    Loading(settings, dump).stop(signal.SIGTERM)
-    dump.write_bytes(dump.read_bytes())
-    assert "going on" not in Loading(settings, dump).end()[1]
-    assert is_whole(listings, dump)
+    listings.delete_one({"_id": 0})
+    half.write_bytes(half.read_bytes())
+    assert load(settings, half) == 0
+    assert is_whole(listings, half)
 
 
 def test_two_loads_of_one_dump_do_not_share_the_work(settings: Settings, dumps: dict[str, Path]) -> None:
