@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from worker.contract.dump import CODEC
 from worker.contract.errors import ShelverError, Unavailable
@@ -20,6 +20,9 @@ Filter = dict[str, Any]
 
 #: of what a filter or an option says wrongly; anything else may pass by itself
 BAD_VALUE = (2, 9, 14, 17, 31, 40, 51, 52, 72, 168)
+
+#: longer than this, nobody waits for a number that only makes the progress bar complete
+COUNT_SECONDS = 10
 
 
 class ListingsError(ShelverError):
@@ -72,3 +75,13 @@ def ids_by_key(listings: Listings, settings: Settings, keys: Sequence[Any]) -> l
     chosen = {"$and": [{"_id": {"$in": list(keys)}}, where]}
     found = {to_product_id(each["_id"]): to_product_id(value_at(each, path)) for each in listings.find(chosen, [path])}
     return list(dict.fromkeys(found[key] for key in map(to_product_id, keys) if key in found))
+
+
+def count(listings: Listings, where: Filter) -> int | None:
+    """Return how many listings match; None when that takes too long to find out."""
+    if not where:
+        return listings.estimated_document_count()
+    try:
+        return listings.count_documents(where, maxTimeMS=1000 * COUNT_SECONDS)
+    except ExecutionTimeout:
+        return None

@@ -4,7 +4,17 @@ import logging
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 logger = logging.getLogger("producer")
@@ -19,10 +29,20 @@ class RateColumn(ProgressColumn):
 
 
 def listings_progress() -> Progress:
-    """Return a bar with count, rate and time left, on the standard error; none where nobody watches, as under cron."""
+    """Return a bar with count, rate and time left."""
+    return _progress(MofNCompleteColumn(), RateColumn())
+
+
+def bytes_progress() -> Progress:
+    """Return a bar with bytes, rate and time left."""
+    return _progress(DownloadColumn(), TransferSpeedColumn())
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """Return a bar on the standard error; none where nobody watches, as under cron."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    around = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn())
+    return Progress(*around, console=console, disable=not console.is_terminal)
 
 
 def telling(progress: Progress) -> Callable[[str], None]:

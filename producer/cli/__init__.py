@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import typer
 
-from producer.cli import backfilling, dumps, filling, serving, watching
+from producer.cli import backfilling, dumping, loading, reconciling, serving, watching
 from worker.contract.command import run as run_command
 
 app = typer.Typer(
@@ -16,7 +16,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (*watching.COMMANDS, *backfilling.COMMANDS, *filling.COMMANDS, *dumps.COMMANDS, *serving.COMMANDS):
+for command in (
+    *watching.COMMANDS,
+    *backfilling.COMMANDS,
+    *reconciling.COMMANDS,
+    *loading.COMMANDS,
+    *dumping.COMMANDS,
+    *serving.COMMANDS,
+):
     app.command()(command)
 
 

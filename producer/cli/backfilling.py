@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from producer import plan as planning
-from producer.backfill import Backfill
-from producer.backlog import Backlog
 from producer.cli.options import Depth, DryRun, First, Last, ModelVersion, Rate, Restart, Since, Until
 from producer.cli.stopping import stopped_by_signals
 from producer.cursors import Cursor
-from producer.id_file import open_ids
-from producer.plan import Plan
+from producer.filling import plan as planning
+from producer.filling.backfill import Backfill
+from producer.filling.backlog import Backlog
+from producer.filling.id_file import open_ids
+from producer.filling.plan import Plan
 from producer.progress import listings_progress, telling
 from producer.selection import Selection
 from worker.contract import settings as configuration

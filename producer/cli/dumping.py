@@ -2,36 +2,30 @@
 
 import threading
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from producer.cli import values
+from producer.cli.options import DryRun, First, Last, Since, Until
 from producer.cli.stopping import stopped_by_signals
+from producer.dumps.new_dump import NewDump
+from producer.dumps.partial import Partial
 from producer.listings import open_listings
-from producer.new_dump import NewDump, Wanted
-from producer.partial import Partial
 from producer.progress import listings_progress
+from producer.selection import Selection
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 
 
 def dump_new(
     file: Annotated[Path, typer.Argument(dir_okay=False, help="the dump to write, e.g. new.bson")],
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=values.moment, metavar="DATE", help="listed then or later, e.g. 2026-11-01"),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(parser=values.moment, metavar="DATE", help="listed before, e.g. 2026-11-02T08:30+01:00"),
-    ] = None,
-    first: Annotated[int | None, typer.Option("--from", min=-(2**63), max=2**63 - 1, help="first id, included")] = None,
-    last: Annotated[int | None, typer.Option("--to", min=-(2**63), max=2**63 - 1, help="last id, included")] = None,
+    since: Since = None,
+    until: Until = None,
+    first: First = None,
+    last: Last = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite FILE where it is there already")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write what was listed since as a BSON dump that the trainer reads.
 
@@ -52,8 +46,8 @@ def dump_new(
     Ctrl-C or SIGTERM.
     """
     settings, stopped = configuration.load(), stopped_by_signals()
-    wanted = Wanted(since, until, first, last)
-    with open_listings(settings) as listings, closing(NewDump(listings, settings, wanted)) as new:
+    selection = Selection(first, last, since, until)
+    with open_listings(settings) as listings, closing(NewDump(listings, settings, selection)) as new:
         if dry_run:
             is_whole, told = _read(new, stopped), f"{new.products:,} products would be written"
         else:
@@ -82,3 +76,6 @@ def _read(new: NewDump, stopped: threading.Event, part: Partial | None = None) -
     if part:
         part.finish()
     return True
+
+
+COMMANDS = (dump_new,)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from producer.cli.stopping import stopped_by_signals
-from producer.watch import Watcher
+from producer.watching.watcher import Watcher
 from worker.contract import settings as configuration
 
 

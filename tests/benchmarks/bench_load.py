@@ -15,10 +15,10 @@ from bson.raw_bson import RawBSONDocument
 
 from deploy.local import servers
 from deploy.local.processes import Processes
-from producer.insertion import raw
+from producer.dumps.insertion import raw
+from producer.dumps.load import Load
+from producer.dumps.portion import BATCH_DOCUMENTS, Portion
 from producer.listings import Listings, open_listings
-from producer.load import Load
-from producer.portion import BATCH_DOCUMENTS, Portion
 from tests.benchmarks import dumps
 from tests.benchmarks.goals import Goal, ratio
 from worker import schema

@@ -8,7 +8,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
 
-from producer.order import a_little_before, later
+from producer.watching.order import a_little_before, later
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 OLD_ID, NEW_ID = (ObjectId.from_datetime(NOW - timedelta(hours=hours)) for hours in (2, 1))

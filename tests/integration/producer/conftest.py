@@ -9,7 +9,7 @@ import redis
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from producer.watch import Watcher
+from producer.watching.watcher import Watcher
 from worker.contract.settings import Settings
 
 Listings = Collection[dict[str, object]]

@@ -21,11 +21,11 @@ from bson.objectid import ObjectId
 from sqlalchemy import insert
 
 from deploy.local.processes import Processes
-from producer import backfill
-from producer import plan as planning
-from producer.backfill import Backfill, each_id
-from producer.backlog import Backlog
 from producer.cursors import Cursor
+from producer.filling import backfill
+from producer.filling import plan as planning
+from producer.filling.backfill import Backfill, each_id
+from producer.filling.backlog import Backlog
 from producer.listings import ListingsError, open_listings
 from producer.selection import Selection
 from tests.conftest import command
@@ -186,7 +186,7 @@ def test_by_what_a_model_said(
             ]
             store.save(Outcome(Page(()), made, []))
     listings.insert_many([{"_id": each} for each in [*everything, "a name"]])
-    monkeypatch.setattr("producer.predicted.FETCH", 4)
+    monkeypatch.setattr("producer.filling.predicted.FETCH", 4)
     strange = "str('a name')"
     for named, version in ((None, 2), (1, 1), (2, 2)):
         expected = [each for each in everything if each not in scores[version]]

@@ -16,9 +16,10 @@ import pytest
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
+from producer.dumps.new_dump import LeftOut, NewDump
+from producer.dumps.partial import Partial, PartialError
 from producer.listings import ListingsError, open_listings
-from producer.new_dump import LeftOut, NewDump, Wanted
-from producer.partial import Partial, PartialError
+from producer.selection import Selection
 from tests.conftest import command
 from tests.integration.producer.conftest import Listings
 from tests.pictures import listing
@@ -43,7 +44,7 @@ def decide(settings: Settings, decisions: dict[int, int]) -> None:
         connection.execute(verdicts.insert(), rows)
 
 
-def dump_new(settings: Settings, path: Path, wanted: Wanted = Wanted()) -> NewDump:
+def dump_new(settings: Settings, path: Path, wanted: Selection = Selection()) -> NewDump:
     with open_listings(settings) as source, closing(NewDump(source, settings, wanted)) as new:
         with Partial(path, new.name, force=False) as part:
             for found in new.documents(part.last):
@@ -97,12 +98,12 @@ def test_since_and_until_go_by_the_order_field(settings: Settings, listings: Lis
         [{**listing(each, category=1), "listed": NOON + timedelta(hours=10 - each)} for each in range(10)]
     )
     with pytest.raises(ListingsError, match="no index by listed .SHELVER_MONGO_ORDER_FIELD"):
-        dump_new(dated, tmp_path / "a", Wanted(since=NOON))
+        dump_new(dated, tmp_path / "a", Selection(since=NOON))
     listings.create_index("listed")
-    dump_new(dated, tmp_path / "a", Wanted(since=datetime(2026, 11, 1, 14), until=NOON + timedelta(hours=6)))
+    dump_new(dated, tmp_path / "a", Selection(since=datetime(2026, 11, 1, 14), until=NOON + timedelta(hours=6)))
     assert ids(tmp_path / "a") == [5, 6, 7, 8]
     east = timezone(timedelta(hours=2))
-    dump_new(dated, tmp_path / "b", Wanted(since=datetime(2026, 11, 1, 18, tzinfo=east), first=3, last=4))
+    dump_new(dated, tmp_path / "b", Selection(since=datetime(2026, 11, 1, 18, tzinfo=east), first=3, last=4))
     assert ids(tmp_path / "b") == [3, 4]
 
 
@@ -118,9 +119,11 @@ def test_ids_that_hold_their_time_will_do(settings: Settings, listings: Listings
                 "number": each,
             }
         )
-    dump_new(other, tmp_path / "a", Wanted(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=3)))
+    dump_new(other, tmp_path / "a", Selection(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=3)))
     assert ids(tmp_path / "a") == [1, 2]
-    dump_new(other, tmp_path / "b", Wanted(since=datetime(1, 1, 1, tzinfo=UTC), until=datetime(9999, 1, 1, tzinfo=UTC)))
+    dump_new(
+        other, tmp_path / "b", Selection(since=datetime(1, 1, 1, tzinfo=UTC), until=datetime(9999, 1, 1, tzinfo=UTC))
+    )
     assert ids(tmp_path / "b") == [0, 1, 2, 3, 4]
 
 
@@ -128,9 +131,9 @@ def test_a_field_without_dates_is_told_by_its_setting(settings: Settings, listin
     """And so is a time that nothing can be in; no file is begun."""
     listings.insert_one(listing(1, category=1))
     with pytest.raises(ListingsError, match="has no date in _id.*SHELVER_MONGO_ORDER_FIELD"):
-        dump_new(settings, tmp_path / "new.bson", Wanted(since=NOON))
+        dump_new(settings, tmp_path / "new.bson", Selection(since=NOON))
     with pytest.raises(ListingsError, match="the first is later"):
-        dump_new(settings, tmp_path / "new.bson", Wanted(since=NOON, until=NOON))
+        dump_new(settings, tmp_path / "new.bson", Selection(since=NOON, until=NOON))
     assert list(tmp_path.glob("new*")) == []
 
 

@@ -11,11 +11,11 @@ import zstandard
 from bson.int64 import Int64
 from sqlalchemy import select
 
-from producer.insertion import insert, raw
+from producer.dumps.insertion import insert, raw
+from producer.dumps.load import Load
+from producer.dumps.loaded import Loaded
+from producer.dumps.portion import Portion, is_sampled
 from producer.listings import open_listings
-from producer.load import Load
-from producer.loaded import Loaded
-from producer.portion import Portion, is_sampled
 from tests.integration.producer.conftest import Listings
 from tests.pictures import listing
 from worker.contract.database import Database

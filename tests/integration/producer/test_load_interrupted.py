@@ -19,10 +19,10 @@ from pymongo import MongoClient
 
 from deploy.local import servers
 from deploy.local.processes import Processes
+from producer.dumps.load import Load
+from producer.dumps.loaded import LoadError
+from producer.dumps.portion import BATCH_DOCUMENTS, Portion
 from producer.listings import open_listings
-from producer.load import Load
-from producer.loaded import LoadError
-from producer.portion import BATCH_DOCUMENTS, Portion
 from tests.conftest import command
 from tests.integration.producer.conftest import Listings
 from tests.integration.producer.positions import position

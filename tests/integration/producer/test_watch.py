@@ -9,7 +9,7 @@ from bson.objectid import ObjectId
 from pymongo import MongoClient
 
 from producer.listings import ListingsError, open_listings
-from producer.watch import Watcher
+from producer.watching.watcher import Watcher
 from tests.integration.producer.conftest import Listings, Watch
 from tests.integration.producer.positions import position
 from tests.integration.queues import ids, queued, wait_for

@@ -1,4 +1,4 @@
-"""load, dump-new: dumps into the catalog, and out of it."""
+"""load: a dump into the catalog."""
 
 import logging
 from collections import deque
@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 from pymongo.errors import PyMongoError
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from producer.cli import values
-from producer.cli.dumping import dump_new
+from producer.cli.options import DryRun, Restart, share
 from producer.cli.stopping import stopped_by_signals
+from producer.dumps.load import Load
+from producer.dumps.loaded import Loaded
+from producer.dumps.portion import Portion
 from producer.listings import open_listings
-from producer.load import Load
-from producer.loaded import Loaded
-from producer.portion import Portion
+from producer.progress import bytes_progress
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 from worker.contract.dump import DumpError
@@ -34,13 +33,13 @@ def load(
     ],
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many documents")] = None,
     sample: Annotated[
-        float, typer.Option(parser=values.share, metavar="SHARE", help="only this share of the documents, e.g. 0.01")
+        float, typer.Option(parser=share, metavar="SHARE", help="only this share of the documents, e.g. 0.01")
     ] = 1,
-    restart: Annotated[bool, typer.Option("--restart", help="begin at the first document, whatever was done")] = False,
+    restart: Restart = False,
     tolerate: Annotated[
         bool, typer.Option("--tolerate", help="accept a damaged dump: exit 0 with what was sound")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only read the dump and count")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Restore a BSON dump into MongoDB: plain, gzip or zstd, told apart by what is in the file.
 
@@ -74,7 +73,7 @@ def load(
 
 def _count(portion: Portion) -> tuple[Loaded, DumpError | None]:
     loaded, damage, taken, latest = Loaded(), None, 0, deque([0], maxlen=1)
-    with _bytes_progress() as progress:
+    with bytes_progress() as progress:
         task = progress.add_task(f"counting {portion.path.name}", total=portion.path.stat().st_size)
         try:
             for batch in portion.batches(look=latest.append):
@@ -95,7 +94,7 @@ def _load(portion: Portion, restart: bool) -> tuple[Loaded, DumpError | None]:
         loaded = loading.loaded
         if loaded.count:
             typer.echo(f"going on at byte {loaded.offset:,}, after {loaded.count:,} documents")
-        with _bytes_progress() as progress:
+        with bytes_progress() as progress:
 
             def show(place: int) -> None:
                 if not progress.tasks:  # what a load before this one did counts, but not for the rate
@@ -116,10 +115,4 @@ def _load(portion: Portion, restart: bool) -> tuple[Loaded, DumpError | None]:
     return loaded, loading.damage
 
 
-def _bytes_progress() -> Progress:
-    """Return a bar with bytes, rate and time left."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    return Progress(TextColumn("{task.description}"), *columns)
-
-
-COMMANDS = (load, dump_new)
+COMMANDS = (load,)

@@ -8,7 +8,7 @@ from typing import Any
 
 from producer.cursors import Cursor
 from producer.listings import Listings, ids_by_key
-from producer.order import later
+from producer.watching.order import later
 from worker.contract.errors import Unavailable
 from worker.contract.messages import Page, Queue
 from worker.contract.sender import Pages

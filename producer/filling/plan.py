@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from producer.backfill import Block, Source, Wanted, blocks, count
-from producer.id_file import IdFile
-from producer.listings import Filter, check_filter, open_listings, require_index
-from producer.predicted import Current, below_score, find_model, without_prediction
+from producer.filling.backfill import Block, Source, Wanted, blocks
+from producer.filling.id_file import IdFile
+from producer.filling.predicted import Current, below_score, find_model, without_prediction
+from producer.listings import Filter, check_filter, count, open_listings, require_index
 from producer.selection import Selection
 from worker.contract.database import Database
 from worker.contract.settings import Settings

@@ -24,8 +24,8 @@ from deploy.local.processes import Processes, Started
 from producer.api.app import build
 from producer.api.guard import MAX_BODY_BYTES
 from tests.conftest import command
+from tests.integration.producer.stored import CUP, HOME, KITCHEN, PLATE, store_prediction, store_reject, store_tree
 from tests.integration.queues import ids, queued
-from tests.integration.stored import CUP, HOME, KITCHEN, PLATE, store_prediction, store_reject, store_tree
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.messages import Queue

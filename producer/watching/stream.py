@@ -6,9 +6,9 @@ from typing import Any
 
 from pymongo.change_stream import ChangeStream
 
-from producer.changes import pipeline
-from producer.feed import Feed
 from producer.listings import Listings
+from producer.watching.changes import pipeline
+from producer.watching.feed import Feed
 from worker.contract.messages import Queue
 
 logger = logging.getLogger("producer")

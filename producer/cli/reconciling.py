@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from producer import plan as planning
-from producer.backfill import each_id
-from producer.backlog import Backlog
 from producer.calls import enqueue as enqueue_ids
 from producer.cli.options import Depth, DryRun, First, Last, ModelVersion, Rate
 from producer.cli.stopping import stopped_by_signals
+from producer.filling import plan as planning
+from producer.filling.backfill import each_id
+from producer.filling.backlog import Backlog
+from producer.filling.reconcile import Reconciler
 from producer.progress import listings_progress, telling
-from producer.reconcile import Reconciler
 from producer.selection import Selection
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED

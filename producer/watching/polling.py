@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from producer.feed import Feed
 from producer.listings import Listings
-from producer.order import Order, a_little_before, later
-from producer.stream import open_stream
+from producer.watching.feed import Feed
+from producer.watching.order import Order, a_little_before, later
+from producer.watching.stream import open_stream
 from worker.contract.messages import Queue
 from worker.contract.product import to_product_id
 

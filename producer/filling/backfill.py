@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pymongo import ASCENDING
-from pymongo.errors import ExecutionTimeout
 
-from producer.backlog import Backlog
 from producer.cursors import BEAT_SECONDS, Cursor
+from producer.filling.backlog import Backlog
 from producer.listings import Filter, Listings, ListingsError
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.fields import value_at
@@ -22,23 +21,11 @@ logger = logging.getLogger("producer")
 #: ids that a query fetches: a few hundred kilobytes
 FETCH = 10_000
 RETRY_SECONDS = 2
-#: longer than this, nobody waits for a number that only makes the progress bar complete
-COUNT_SECONDS = 10
 
 #: where in the source an id stands, and the id
 Block = Sequence[tuple[Any, ProductId]]
 Source = Callable[[Any], Iterator[Block]]
 Wanted = Callable[[ProductId], bool]
-
-
-def count(listings: Listings, where: Filter) -> int | None:
-    """Return how many listings match; None when that takes too long to find out."""
-    if not where:
-        return listings.estimated_document_count()
-    try:
-        return listings.count_documents(where, maxTimeMS=1000 * COUNT_SECONDS)
-    except ExecutionTimeout:
-        return None
 
 
 def blocks(listings: Listings, path: str, where: Filter, bounds: Filter, after: Any = None) -> Iterator[Block]:

@@ -5,11 +5,11 @@ import threading
 
 from pymongo.errors import OperationFailure
 
-from producer import polling, stream
 from producer.cursors import BEAT_SECONDS, CursorLost
-from producer.feed import Feed
 from producer.listings import check_filter, open_listings
-from producer.order import Order
+from producer.watching import polling, stream
+from producer.watching.feed import Feed
+from producer.watching.order import Order
 from worker.contract.errors import Unavailable
 from worker.contract.settings import Settings
 

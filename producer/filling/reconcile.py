@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from producer.predicted import Ascending, Current, find_model, is_of
+from producer.filling.predicted import Ascending, Current, find_model, is_of
 from worker.contract.database import Database
 from worker.contract.messages import Page
 from worker.contract.product import ProductId, stand_in_id

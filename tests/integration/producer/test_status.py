@@ -17,7 +17,7 @@ from sqlalchemy import event
 from producer import Reason, Standing, Status, Unavailable, status
 from producer.connections import Connections, _of_process, of_this_process
 from producer.standings import IDS_AT_A_TIME, standings
-from tests.integration.stored import store_prediction, store_reject, store_tree
+from tests.integration.producer.stored import store_prediction, store_reject, store_tree
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.settings import Settings

@@ -1,6 +1,5 @@
 """What has neither prediction nor reject is found and enqueued, on a real MongoDB, Redis, SQLite and PostgreSQL."""
 
-import base64
 import json
 import os
 import random
@@ -20,14 +19,15 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from sqlalchemy import event, text
 
-from producer import plan as planning
-from producer import predicted, reconcile
-from producer.backfill import each_id
-from producer.backlog import Backlog
-from producer.predicted import NoModel
-from producer.reconcile import Reconciler, Tally
+from producer.filling import plan as planning
+from producer.filling import predicted, reconcile
+from producer.filling.backfill import each_id
+from producer.filling.backlog import Backlog
+from producer.filling.predicted import NoModel
+from producer.filling.reconcile import Reconciler, Tally
 from producer.selection import Selection
 from tests.conftest import command
+from tests.integration import queues
 from tests.integration.conftest import register
 from trainer.run import Run
 from worker import schema
@@ -112,11 +112,9 @@ def compare(settings: Settings, version: int | None = None, **bounds: int | None
 
 
 def queued(settings: Settings) -> list[Page]:
-    """Every page on the backfill queue, oldest first, read from Redis as Celery wrote it."""
-    with redis.Redis.from_url(settings.redis_url) as client:
-        assert client.llen(Queue.NEW.value) == 0
-        raw = reversed(client.lrange(Queue.BACKFILL.value, 0, -1))
-    return [Page.from_wire(json.loads(base64.b64decode(json.loads(each)["body"]))[0][0]) for each in raw]
+    """Every page on the backfill queue, oldest first; nothing is on the other."""
+    assert queues.queued(settings, Queue.NEW) == []
+    return queues.queued(settings, Queue.BACKFILL)
 
 
 def reject(identity: int, reason: Reason = Reason.NO_PICTURES) -> Reject:

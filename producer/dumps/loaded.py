@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from producer.insertion import Inserted
-from producer.portion import Batch
+from producer.dumps.insertion import Inserted
+from producer.dumps.portion import Batch
 from worker.contract.errors import ShelverError
 
 

@@ -4,8 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -16,8 +14,8 @@ from bson.int64 import Int64
 from pymongo import ASCENDING
 from sqlalchemy import select
 
-from producer.listings import Filter, Listings, require_index
-from producer.selection import time_range
+from producer.listings import Filter, Listings, count, require_index
+from producer.selection import Selection
 from worker.contract.database import Database, among
 from worker.contract.dump import MAX_DOCUMENT_BYTES
 from worker.contract.fields import value_at
@@ -41,35 +39,22 @@ class LeftOut(StrEnum):
     TOO_LARGE = "too large for one document"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which listings are asked for; None leaves a side open."""
-
-    since: datetime | None = None
-    #: excluded
-    until: datetime | None = None
-    first: int | None = None
-    #: included
-    last: int | None = None
-
-
 class NewDump:
     """The listings that are asked for, as documents of a dump in ascending order of id.
 
     Inside open_listings: its errors are MongoDB's own, and Unavailable of the SQL store.
     """
 
-    def __init__(self, listings: Listings, settings: Settings, wanted: Wanted):
+    def __init__(self, listings: Listings, settings: Settings, selection: Selection):
         """Raise ListingsError when ids or times have no index, or there are no times."""
         require_index(listings, settings.mongo_id_field, "mongo_id_field")
         self._listings = listings
         self._fields = settings.fields
         self._place = redact(settings.mongo_url)
         self._database = Database(settings.database_url)
-        self._times = time_range(listings, settings, wanted.since, wanted.until)
-        ids = {name: each for name, each in (("$gte", wanted.first), ("$lte", wanted.last)) if each is not None}
-        self._parts = [each for each in (settings.listing_filter, self._times) if each]
-        self._parts += [{self._fields.id: ids}] if ids else []
+        self._is_by_time = selection.since is not None or selection.until is not None
+        within = {self._fields.id: selection.bounds} if selection.bounds else {}
+        self._parts = [part for part in (selection.filter(listings, settings, self._database), within) if part]
         #: documents that were given out, and those of them whose category a verdict corrected
         self.products = self.corrected = 0
         #: listings that were not
@@ -82,10 +67,9 @@ class NewDump:
         told = [self._place, self._listings.full_name, fields, json_util.dumps(self._parts)]
         return hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
 
-    def total(self, after: int | None = None) -> int:
-        """Return how many listings there are, with those that will be left out."""
-        where = self._where(after)
-        return self._listings.count_documents(where) if where else self._listings.estimated_document_count()
+    def total(self, after: int | None = None) -> int | None:
+        """Return how many listings there are, with those that will be left out; None when that takes too long."""
+        return count(self._listings, self._where(after))
 
     def documents(self, after: int | None = None) -> Iterator[bytes | LeftOut]:
         """Yield for each listing whose id is above `after` its document, encoded, or why there is none."""
@@ -110,7 +94,7 @@ class NewDump:
         """Yield the ids in order; where they are found by time, MongoDB sorts them, without the pictures."""
         field, where = self._fields.id, self._where(after)
         shown = {"_id": field == "_id", field: True}
-        if self._times:
+        if self._is_by_time:
             steps: list[dict[str, Any]] = [{"$match": where}, {"$project": shown}, {"$sort": {field: ASCENDING}}]
             found: Any = self._listings.aggregate(steps, allowDiskUse=True, batchSize=FETCH)
         else:

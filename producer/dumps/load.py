@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pymongo.errors import OperationFailure
 
 from producer.cursors import BEAT_SECONDS, Cursor
-from producer.insertion import Inserted, insert, raw
+from producer.dumps.insertion import Inserted, insert, raw
+from producer.dumps.loaded import Loaded, LoadError
+from producer.dumps.portion import Batch, Portion
 from producer.listings import Listings
-from producer.loaded import Loaded, LoadError
-from producer.portion import Batch, Portion
 from worker.contract.dump import DumpError
 from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings

@@ -1,0 +1,1 @@
+"""BSON dumps into the catalog, and out of it."""

@@ -1,0 +1,1 @@
+"""What is listed, as it is listed."""

@@ -1,0 +1,142 @@
+"""How fast the whole catalog goes onto the queue, in what memory, and that the queue stays as short as it shall be."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import psutil
+import redis
+from bson.int64 import Int64
+from pymongo import MongoClient
+from sqlalchemy import text
+
+from deploy.local.processes import Started
+from tests.benchmarks.goals import Goal
+from tests.benchmarks.producer.line import Line
+from tests.benchmarks.producer.pages import decoded
+from tests.benchmarks.producer.sizes import Sizes
+from worker.contract.database import Database
+from worker.contract.messages import Queue
+from worker.contract.settings import Settings
+
+LOOK_SECONDS = 0.01
+SAMPLE_SECONDS = 0.1
+#: the consumer rests once so much is enqueued
+REST_AT = 0.5
+#: every second listing has a prediction
+PREDICTED = """
+INSERT INTO categories (id, level, name) VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c');
+INSERT INTO models (id, name, version, level, picture_side, metrics, published_at)
+    VALUES (1, 'shelver', 1, 3, 180, '{{}}', now());
+INSERT INTO predictions SELECT id, 1, 3, .5, .1, 2, .6, 1, .7, 1, decode(md5(id::text), 'hex'), NULL, 'new', now(), now()
+    FROM generate_series(2, {ids}, 2) AS id;
+ANALYZE predictions
+"""
+
+
+@dataclass
+class Trace:
+    """One backfill, as seen from beside it."""
+
+    #: (seconds since its first page, ids enqueued, bytes of memory)
+    samples: list[tuple[float, int, int]] = field(default_factory=list)
+    #: pages on the queue
+    deepest: int = 0
+    pages: list[bytes] = field(default_factory=list)
+    _began: float = 0.0
+
+    def note(self, now: float, enqueued: int, depth: int, process: psutil.Process) -> None:
+        """Look at the queue each time, and at the process's memory when it is time to."""
+        self.deepest = max(self.deepest, depth)
+        self._began = self._began or (now if enqueued else 0.0)
+        if enqueued and (not self.samples or now - self._began - self.samples[-1][0] >= SAMPLE_SECONDS):
+            with suppress(psutil.NoSuchProcess):
+                if size := process.memory_info().rss:  # nothing, once it has ended
+                    self.samples.append((now - self._began, enqueued, size))
+
+    def memory(self, start: float, end: float) -> float:
+        """Return the median between two parts of the ids, in bytes."""
+        ids = self.samples[-1][1]
+        return median(size for _, count, size in self.samples if start * ids <= count <= end * ids)
+
+    def memory_at(self, part: float) -> float:
+        """Return what it was nearest to a part of the ids, in bytes."""
+        wanted = part * self.samples[-1][1]
+        return min(self.samples, key=lambda sample: abs(sample[1] - wanted))[2]
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is told."""
+        seconds, ids, _ = self.samples[-1]
+        at = {f"{100 * part:.0f}%": self.memory_at(part) / 1e6 for part in (0.1, 0.5, 1)}
+        return {
+            "enqueued": ids,
+            "seconds": seconds,
+            "enqueued_per_second": ids / seconds,
+            "megabytes_at": at,
+            "last_quarter_over_second": self.memory(0.75, 1) / self.memory(0.25, 0.5),
+            "deepest_pages": self.deepest,
+            "memory": [[count, round(size / 1e6, 2)] for _, count, size in self.samples],
+        }
+
+
+def measure(line: Line, sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
+    """Go through the same ids three times: with a consumer, with one that rests, and without what is predicted."""
+    settings = line.settings("backfilling")
+    _fill(settings, sizes.ids)
+    runs = {
+        "drained": _run(line, settings, range(1, sizes.ids + 1)),
+        "consumer rests": _run(line, settings, range(1, sizes.ids + 1), sizes.rest_seconds),
+        "without prediction": _run(line, settings, range(1, sizes.ids + 1, 2), 0, "--without-prediction"),
+    }
+    line.drop(settings)
+    figures = {name: trace.figures() for name, trace in runs.items()}
+    growths = {"": "drained", "_without_prediction": "without prediction"}
+    goals = [
+        Goal(f"producer.backfill{kind}_memory_growth", figures[name]["last_quarter_over_second"], "<=", 1.05)
+        for kind, name in growths.items()
+    ]
+    deepest = max(each["deepest_pages"] for each in figures.values())
+    goals.append(Goal("producer.backfill_deepest_over_depth", deepest / settings.backfill_depth, "<=", 1))
+    return goals, {"ids": sizes.ids, "depth": settings.backfill_depth, "runs": figures}
+
+
+def _fill(settings: Settings, ids: int) -> None:
+    """Put ids into catalog and store; who reads ids alone does not care what else a listing has."""
+    with MongoClient(settings.mongo_url) as client:
+        listings = client[settings.mongo_database][settings.mongo_collection]
+        for start in range(1, ids + 1, 50_000):
+            some = range(start, min(start + 50_000, ids + 1))
+            listings.insert_many([{"_id": Int64(each)} for each in some], ordered=False)
+    with closing(Database(settings.database_url)) as database, database.begin() as connection:
+        for statement in PREDICTED.format(ids=ids).split(";"):
+            connection.execute(text(statement))
+
+
+def _run(line: Line, settings: Settings, expected: Sequence[int], rest: float = 0, *options: str) -> Trace:
+    """Run the command to its end, take its pages off the queue, and check that each id came once, in order."""
+    started, trace = line.start(settings, "shelver-producer", "backfill", *options), Trace()
+    _follow(started, settings, trace, rest, REST_AT * len(expected))
+    assert started.process.wait() == 0, started.log.read_text()
+    assert [each for page in trace.pages for each in decoded(page).ids] == list(expected)
+    return trace
+
+
+def _follow(started: Started, settings: Settings, trace: Trace, rest: float, rest_after: float) -> None:
+    """Empty the queue a hundred times a second, but for a rest once, until the command has ended."""
+    process, rest_until = psutil.Process(started.process.pid), 0.0
+    with redis.Redis.from_url(settings.redis_url) as client:
+        while True:
+            is_over, now = not started.is_running, time.monotonic()
+            depth = client.llen(Queue.BACKFILL.value)
+            enqueued = (len(trace.pages) + depth) * settings.page_size
+            trace.note(now, enqueued, depth, process)
+            if is_over and not depth:
+                return
+            if rest and not rest_until and enqueued >= rest_after:
+                rest_until = now + rest
+            if now >= rest_until:
+                trace.pages += client.rpop(Queue.BACKFILL.value, settings.backfill_depth) or []
+            time.sleep(LOOK_SECONDS)
