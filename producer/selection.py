@@ -56,9 +56,11 @@ class Selection:
         parts = [part for part in parts if part]
         return {"$and": parts} if parts else {}
 
-    def digest(self) -> str:
-        """Return what no other selection has."""
-        return hashlib.blake2b(json.dumps(asdict(self), default=str).encode(), digest_size=8).hexdigest()
+    def digest(self, settings: Settings) -> str:
+        """Return what no other selection has, nor the same one of listings that other settings are about."""
+        about = [settings.mongo_filter, settings.mongo_id_field, settings.mongo_order_field]
+        told = json.dumps([asdict(self), about], default=str)
+        return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def leaves(database: Database, ids: Sequence[int]) -> list[int]:

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import dropwhile
 from typing import Any
 
+import bson
 from pymongo import ASCENDING
 
 from producer.cursors import BEAT_SECONDS, Cursor
@@ -43,8 +45,7 @@ def blocks(listings: Listings, path: str, where: Filter, bounds: Filter, after: 
         if after is not None and not bounds:
             found = found.min([(path, after)])  # a bound by $gt would keep to ids of the same kind
         values = [value_at(document, path) for document in found]
-        last = to_product_id(after)
-        fresh = [(value, identity) for value in values if (identity := to_product_id(value)) != last or after is None]
+        fresh = [(value, to_product_id(value)) for value in _behind(after, values)]
         if fresh:
             yield fresh
             after = fresh[-1][0]
@@ -52,6 +53,17 @@ def blocks(listings: Listings, path: str, where: Filter, bounds: Filter, after: 
             raise ListingsError(f"{FETCH:,} listings of {listings.full_name} have {path} {after}: ids must be unique")
         if len(values) < FETCH:
             return
+
+
+def _behind(after: Any, values: list[Any]) -> Iterable[Any]:
+    return values if after is None else dropwhile(lambda value: _is_same(value, after), values)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Say whether two ids are one to MongoDB, where Python may think otherwise: 1 is not True, and NaN is NaN."""
+    if to_product_id(one) == to_product_id(other) and isinstance(one, int):
+        return True
+    return bson.encode({"": one}) == bson.encode({"": other})
 
 
 class BackfillError(ShelverError):

@@ -51,7 +51,7 @@ def of_catalog(settings: Settings, selection: Selection, database: Database) -> 
         with open_listings(settings) as listings:
             yield from blocks(listings, path, where, selection.bounds, after)
 
-    name, make_wanted = f"backfill:{selection.digest()}:{place}", None
+    name, make_wanted = f"backfill:{selection.digest(settings)}:{place}", None
     if selection.without_prediction or selection.below_score is not None:
         model = find_model(database, settings.model_name, selection.model_version)
         name += f":{settings.model_name}:{model.version}"
