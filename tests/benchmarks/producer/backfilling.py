@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from statistics import median
+from contextlib import closing
 from typing import Any
 
 import psutil
@@ -18,12 +16,14 @@ from tests.benchmarks.goals import Goal
 from tests.benchmarks.producer.line import Line
 from tests.benchmarks.producer.pages import decoded
 from tests.benchmarks.producer.sizes import Sizes
+from tests.benchmarks.producer.trace import Trace
 from worker.contract.database import Database
 from worker.contract.messages import Queue
 from worker.contract.settings import Settings
 
 LOOK_SECONDS = 0.01
-SAMPLE_SECONDS = 0.1
+#: pages that the consumer takes when it looks, more than come meanwhile
+AT_A_TIME = 100
 #: the consumer rests once so much is enqueued
 REST_AT = 0.5
 #: every second listing has a prediction
@@ -31,55 +31,12 @@ PREDICTED = """
 INSERT INTO categories (id, level, name) VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c');
 INSERT INTO models (id, name, version, level, picture_side, metrics, published_at)
     VALUES (1, 'shelver', 1, 3, 180, '{{}}', now());
-INSERT INTO predictions SELECT id, 1, 3, .5, .1, 2, .6, 1, .7, 1, decode(md5(id::text), 'hex'), NULL, 'new', now(), now()
+INSERT INTO predictions (product_id, model_id, category_id, score, margin, level2_id, level2_score, level1_id,
+        level1_score, picture_count, fingerprint, queue, queued_at, predicted_at)
+    SELECT id, 1, 3, 0.5, 0.1, 2, 0.6, 1, 0.7, 1, decode(md5(id::text), 'hex'), 'new', now(), now()
     FROM generate_series(2, {ids}, 2) AS id;
 ANALYZE predictions
 """
-
-
-@dataclass
-class Trace:
-    """One backfill, as seen from beside it."""
-
-    #: (seconds since its first page, ids enqueued, bytes of memory)
-    samples: list[tuple[float, int, int]] = field(default_factory=list)
-    #: pages on the queue
-    deepest: int = 0
-    pages: list[bytes] = field(default_factory=list)
-    _began: float = 0.0
-
-    def note(self, now: float, enqueued: int, depth: int, process: psutil.Process) -> None:
-        """Look at the queue each time, and at the process's memory when it is time to."""
-        self.deepest = max(self.deepest, depth)
-        self._began = self._began or (now if enqueued else 0.0)
-        if enqueued and (not self.samples or now - self._began - self.samples[-1][0] >= SAMPLE_SECONDS):
-            with suppress(psutil.NoSuchProcess):
-                if size := process.memory_info().rss:  # nothing, once it has ended
-                    self.samples.append((now - self._began, enqueued, size))
-
-    def memory(self, start: float, end: float) -> float:
-        """Return the median between two parts of the ids, in bytes."""
-        ids = self.samples[-1][1]
-        return median(size for _, count, size in self.samples if start * ids <= count <= end * ids)
-
-    def memory_at(self, part: float) -> float:
-        """Return what it was nearest to a part of the ids, in bytes."""
-        wanted = part * self.samples[-1][1]
-        return min(self.samples, key=lambda sample: abs(sample[1] - wanted))[2]
-
-    def figures(self) -> dict[str, Any]:
-        """Return what is told."""
-        seconds, ids, _ = self.samples[-1]
-        at = {f"{100 * part:.0f}%": self.memory_at(part) / 1e6 for part in (0.1, 0.5, 1)}
-        return {
-            "enqueued": ids,
-            "seconds": seconds,
-            "enqueued_per_second": ids / seconds,
-            "megabytes_at": at,
-            "last_quarter_over_second": self.memory(0.75, 1) / self.memory(0.25, 0.5),
-            "deepest_pages": self.deepest,
-            "memory": [[count, round(size / 1e6, 2)] for _, count, size in self.samples],
-        }
 
 
 def measure(line: Line, sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
@@ -118,9 +75,9 @@ def _fill(settings: Settings, ids: int) -> None:
 def _run(line: Line, settings: Settings, expected: Sequence[int], rest: float = 0, *options: str) -> Trace:
     """Run the command to its end, take its pages off the queue, and check that each id came once, in order."""
     started, trace = line.start(settings, "shelver-producer", "backfill", *options), Trace()
-    _follow(started, settings, trace, rest, REST_AT * len(expected))
+    _follow(started, settings, trace, rest, REST_AT * len(expected) / settings.page_size)
     assert started.process.wait() == 0, started.log.read_text()
-    assert [each for page in trace.pages for each in decoded(page).ids] == list(expected)
+    assert [each for page in trace.taken for each in page.ids] == list(expected)
     return trace
 
 
@@ -131,12 +88,11 @@ def _follow(started: Started, settings: Settings, trace: Trace, rest: float, res
         while True:
             is_over, now = not started.is_running, time.monotonic()
             depth = client.llen(Queue.BACKFILL.value)
-            enqueued = (len(trace.pages) + depth) * settings.page_size
-            trace.note(now, enqueued, depth, process)
+            trace.note(now, depth, process)
             if is_over and not depth:
                 return
-            if rest and not rest_until and enqueued >= rest_after:
+            if rest and not rest_until and len(trace.taken) + depth >= rest_after:
                 rest_until = now + rest
             if now >= rest_until:
-                trace.pages += client.rpop(Queue.BACKFILL.value, settings.backfill_depth) or []
+                trace.taken += map(decoded, client.rpop(Queue.BACKFILL.value, AT_A_TIME) or [])
             time.sleep(LOOK_SECONDS)

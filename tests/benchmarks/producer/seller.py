@@ -4,14 +4,10 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
-from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
 from sqlalchemy import select
 
 from worker.contract.database import Database
-from worker.contract.dump import read
 from worker.contract.messages import Queue
 from worker.contract.sender import Pages
 from worker.contract.settings import Settings
@@ -25,12 +21,10 @@ PATIENCE_SECONDS = 60
 class Seller:
     """Has a catalog, of which nothing is enqueued twice: what is known is not predicted again."""
 
-    def __init__(self, settings: Settings, dump: Path):
+    def __init__(self, settings: Settings, end: int):
+        """The catalog's ids are those from 0 to before `end`."""
         self._settings = settings
-        documents = [RawBSONDocument(record.raw) for record in read(dump)]
-        with MongoClient(settings.mongo_url) as client:
-            client[settings.mongo_database][settings.mongo_collection].insert_many(documents, ordered=False)
-        self._next, self._end = 0, len(documents)
+        self._next, self._end = 0, end
 
     def take(self, count: int) -> range:
         """Return ids that nobody has had."""

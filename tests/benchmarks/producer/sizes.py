@@ -17,9 +17,9 @@ class Sizes:
     ids: int = 1_000_000
     rest_seconds: float = 5
     #: of new listings: seconds without a backfill and with one in a turn, turns, and listings that a backfill has
-    latency_seconds: float = 15
+    latency_seconds: float = 12
     latency_turns: int = 3
-    backfilled: int = 12_000
+    backfilled: int = 14_000
 
 
 #: of a trial, which shows that everything works and nothing else
@@ -32,5 +32,5 @@ SMALL = Sizes(
     rest_seconds=1.5,
     latency_seconds=5,
     latency_turns=1,
-    backfilled=4000,
+    backfilled=6000,
 )

@@ -2,8 +2,7 @@
 
 import multiprocessing
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +22,7 @@ from worker.contract.settings import Settings
 #: listings a second
 RATES = (200, 1000, 5000)
 PERCENTILES = (50, 95, 99)
-#: what is not on the queue so long after the one before it is missed
+#: what is not on the queue so long after the page before it is missed
 QUIET_SECONDS = 10
 
 
@@ -59,12 +58,12 @@ def measure(line: Line, sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
     started.wait_for("watching watching")
     watcher, found, first = psutil.Process(started.process.pid), {rate: Rate() for rate in RATES}, 1
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(time.time).result()
+        pool.submit(time.time).result()  # it is there before its pace is measured
         for turn in range(sizes.watch_turns):
             for rate in RATES[:: -1 if turn % 2 else 1]:
                 before = sum(watcher.cpu_times()[:2])
                 inserting = pool.submit(insert, settings, first, rate, sizes.watch_seconds)
-                first += _compare(inserting, settings, found[rate])
+                first += _compare(inserting, settings, first, found[rate])
                 found[rate].cpu_seconds += sum(watcher.cpu_times()[:2]) - before
     line.drop(settings)
     figures = {rate: each.figures() for rate, each in found.items()}
@@ -76,32 +75,32 @@ def measure(line: Line, sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
     return [*p99, *counts], {"seconds": sizes.watch_seconds, "turns": sizes.watch_turns, "by_rate": figures}
 
 
-def _compare(inserting: "Future[Inserted]", settings: Settings, rate: Rate) -> int:
+def _compare(inserting: "Future[Inserted]", settings: Settings, first: int, rate: Rate) -> int:
     """Take what comes until all of it has, and add it to what is known of the rate; return how many were inserted."""
-    arrived: Counter[int] = Counter()
-    pairs = []
-    for moment, ids in _arrivals(inserting, settings):
-        pairs += [(each, moment) for each in ids if each not in arrived]
-        arrived.update(ids)
+    arrived: dict[int, float] = {}
+    for moment, ids in _arrivals(inserting, settings, arrived):
+        fresh = {each: moment for each in ids if each >= first and each not in arrived}
+        rate.doubled += len(ids) - len(fresh)
+        arrived |= fresh
     inserted = inserting.result()
     acknowledged_at = inserted.acknowledged_at
-    rate.lags += [moment - acknowledged_at[each] for each, moment in pairs]
+    rate.lags += [moment - acknowledged_at[each] for each, moment in arrived.items()]
     rate.reached.append(inserted.rate)
-    rate.missed += len(acknowledged_at.keys() - arrived)
-    rate.doubled += arrived.total() - len(arrived)
+    rate.missed += len(acknowledged_at.keys() - arrived.keys())
     return inserted.count
 
 
-def _arrivals(inserting: "Future[Inserted]", settings: Settings) -> Iterator[tuple[float, tuple[int, ...]]]:
-    """Yield the moment a page is there, in seconds since the epoch, and its ids."""
-    count, latest = 0, time.monotonic()
+def _arrivals(
+    inserting: "Future[Inserted]", settings: Settings, arrived: Mapping[int, float]
+) -> Iterator[tuple[float, tuple[int, ...]]]:
+    """Yield the moment a page is there, in seconds since the epoch, and its ids, until all of them have `arrived`."""
+    latest = time.monotonic()
     with redis.Redis.from_url(settings.redis_url) as client:
-        while not (inserting.done() and count >= inserting.result().count):
+        while not (inserting.done() and len(arrived) >= inserting.result().count):
             taken = client.brpop(Queue.NEW.value, timeout=1)
             moment = time.time()
             if taken:
-                latest, ids = time.monotonic(), decoded(taken[1]).ids
-                count += len(ids)
-                yield moment, ids
+                latest = time.monotonic()
+                yield moment, decoded(taken[1]).ids
             elif inserting.done() and time.monotonic() - latest > QUIET_SECONDS:
                 return
