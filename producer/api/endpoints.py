@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from pydantic import BeforeValidator
 
 from producer.api.answers import Enqueued, Health, Id, Listing, Listings, Prediction, Problem
 from producer.api.predictions import newest
@@ -45,7 +46,19 @@ def _service(request: Request) -> Service:
 
 
 Ask = Annotated[Service, Depends(_service)]
-ProductId = Annotated[Id, Path(description="as in the catalog", openapi_examples={"a product": {"value": 12345}})]
+
+
+def _in_digits(text: object) -> object:
+    if not (isinstance(text, str) and text.removeprefix("-").isdecimal() and text.isascii()):
+        raise ValueError("a product id is an integer, in digits")
+    return text
+
+
+ProductId = Annotated[
+    Id,
+    BeforeValidator(_in_digits),
+    Path(description="as in the catalog", openapi_examples={"a product": {"value": 12345}}),
+]
 
 
 @router.post(

@@ -40,7 +40,8 @@ def dump_new(
     count. Ids and times may be combined.
 
     The dump grows as FILE.….part and becomes FILE when it is whole. One that was
-    stopped, killed or ran out of disk goes on when the same command is run again.
+    stopped, killed or ran out of disk goes on when the same command is run again;
+    verdicts of the meantime count for what is not written yet.
 
     Exit code 0: FILE is whole. 1: an error, told in one sentence. 130: stopped by
     Ctrl-C or SIGTERM.

@@ -28,7 +28,8 @@ def api(
     """Serve enqueue, status and predictions over HTTP, until stopped; /docs describes it.
 
     Callers show SHELVER_API_TOKEN, as Authorization: Bearer TOKEN. Without
-    that variable it serves this machine alone. TLS is a proxy's task.
+    that variable it serves this machine alone. TLS and slow
+    clients are a proxy's task.
 
     Each address may make SHELVER_API_RATE requests a minute. Behind a proxy on
     another machine, name the proxy's address in FORWARDED_ALLOW_IPS: then its

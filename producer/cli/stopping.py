@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from _thread import start_new_thread
 
 
 def stopped_by_signals() -> threading.Event:
@@ -9,9 +10,10 @@ def stopped_by_signals() -> threading.Event:
     stopped = threading.Event()
 
     def stop(*_: object) -> None:
-        stopped.set()
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+        # Not here: the main thread may have been interrupted while it holds the event's own lock.
+        start_new_thread(stopped.set, ())
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -103,8 +103,6 @@ class Load:
 
     def _settle(self, batch: Batch, inserted: Future[Inserted]) -> None:
         """Count a batch when it is in; batches come in order, so that what is before the position is done."""
-        while not wait([inserted], BEAT_SECONDS / 2).done:
-            self._cursor.beat()
         self.loaded.add(batch, inserted.result())
         if time.monotonic() - self._kept_at >= BEAT_SECONDS:
             self._keep()
@@ -119,7 +117,7 @@ class Load:
             raise _StoppedError
         if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._looked_at = time.monotonic()
-            self._cursor.beat()
+            self._cursor.check()
             show(place)
 
 

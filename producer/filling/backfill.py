@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from itertools import dropwhile
 from typing import Any
 
-import bson
 from pymongo import ASCENDING
 
 from producer.cursors import BEAT_SECONDS, Cursor
 from producer.filling.backlog import Backlog
-from producer.listings import Filter, Listings, ListingsError
+from producer.listings import Filter, Listings, ListingsError, key_of
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.fields import value_at
 from worker.contract.product import ProductId, to_product_id
@@ -49,6 +48,8 @@ def blocks(listings: Listings, path: str, where: Filter, bounds: Filter, after: 
         if fresh:
             yield fresh
             after = fresh[-1][0]
+            if after is None or isinstance(after, list):
+                raise ListingsError(f"a listing of {listings.full_name} has several {path}, in an array: give it one")
         elif len(values) == FETCH:
             raise ListingsError(f"{FETCH:,} listings of {listings.full_name} have {path} {after}: ids must be unique")
         if len(values) < FETCH:
@@ -61,9 +62,9 @@ def _behind(after: Any, values: list[Any]) -> Iterable[Any]:
 
 def _is_same(one: Any, other: Any) -> bool:
     """Say whether two ids are one to MongoDB, where Python may think otherwise: 1 is not True, and NaN is NaN."""
-    if to_product_id(one) == to_product_id(other) and isinstance(one, int):
-        return True
-    return bson.encode({"": one}) == bson.encode({"": other})
+    if isinstance(one, int) and not isinstance(one, bool):  # an Int64, or not
+        return bool(one == other) and not isinstance(other, bool)
+    return key_of(one) == key_of(other)
 
 
 class BackfillError(ShelverError):
@@ -140,7 +141,7 @@ class Backfill:
         sent = 0  # rows of the block
         for start in range(0, len(kept), self._page_size):
             rows = kept[start : start + self._page_size]
-            if not self._backlog.send([block[row][1] for row in rows], self._cursor.beat):
+            if not self._backlog.send([block[row][1] for row in rows]):
                 return False
             self.done.enqueued += len(rows)
             sent = self._reach(block, sent, rows[-1] + 1, advance)

@@ -47,12 +47,9 @@ class Backlog:
         self.tell = tell
         self._next_at = 0.0  # on the monotonic clock
 
-    def send(self, ids: Sequence[ProductId], meanwhile: Callable[[], None] = lambda: None) -> bool:
-        """Put a page on the queue as soon as it may be there; False when stopped before that.
-
-        `meanwhile` is called several times a second while it waits. Raises QueueUnavailable.
-        """
-        if not (self._wait_for_room(meanwhile) and self._wait_for_turn(len(ids), meanwhile)):
+    def send(self, ids: Sequence[ProductId]) -> bool:
+        """Put a page on the queue once it may be there, False when stopped before that; raises QueueUnavailable."""
+        if not (self._wait_for_room() and self._wait_for_turn(len(ids))):
             return False
         self._pages.send(Page(tuple(ids), Queue.BACKFILL))
         return True
@@ -69,22 +66,20 @@ class Backlog:
         self._pages.close()
         self._redis.close()
 
-    def _wait_for_room(self, meanwhile: Callable[[], None]) -> bool:
+    def _wait_for_room(self) -> bool:
         if self.depth() < self._depth:
             return not self._stopped.is_set()
         self.tell(f"waiting: {self._depth:,} pages are on the queue {Queue.BACKFILL}, as many as may be")
         while self.depth() >= self._depth:
-            meanwhile()
             if self._stopped.wait(LOOK_SECONDS):
                 return False
         self.tell("")
         return True
 
-    def _wait_for_turn(self, count: int, meanwhile: Callable[[], None]) -> bool:
+    def _wait_for_turn(self, count: int) -> bool:
         if self._rate is None:
             return True
         while (left := self._next_at - time.monotonic()) > 0:
-            meanwhile()
             if self._stopped.wait(min(left, LOOK_SECONDS)):
                 return False
         self._next_at = max(self._next_at, time.monotonic()) + count / self._rate

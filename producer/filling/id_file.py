@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,23 +42,23 @@ class IdFile:
 
 @contextmanager
 def open_ids(path: Path) -> Iterator[IdFile]:
-    """Check the whole file and give it; - is the standard input, kept in a temporary file meanwhile.
+    """Check the whole file and give it; a pipe, or - for the standard input, is kept in a temporary file meanwhile.
 
     Raises IdFileError when it cannot be read, and for the first line that is no product id, before any is used.
     """
-    if str(path) != "-":
+    with ExitStack() as stack:
         try:
-            found = _checked(path, str(path))
+            if path.is_file():
+                found = _checked(path, str(path))
+            else:  # it can be read but once
+                copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="shelver-ids-"))
+                source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+                found = _checked(Path(copy.name), "the standard input" if str(path) == "-" else str(path))
         except OSError as error:
-            raise IdFileError(
-                f"{path} cannot be read: {error.strerror}; name a file, or - for standard input"
-            ) from error
+            raise IdFileError(f"{path} cannot be read: {error.strerror}; name a file, or - for the input") from error
         yield found
-        return
-    with tempfile.NamedTemporaryFile(prefix="shelver-ids-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
-        yield _checked(Path(copy.name), "the standard input")
 
 
 def _checked(path: Path, name: str) -> IdFile:
@@ -68,7 +68,7 @@ def _checked(path: Path, name: str) -> IdFile:
             number += 1
             digest.update(line)
             if text := line.strip():
-                _check(text, name, number)
+                _check(line if len(line) == LONGEST_LINE else text, name, number)
                 count += 1
     return IdFile(path, count, digest.hexdigest())
 

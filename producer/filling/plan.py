@@ -1,5 +1,6 @@
 """What a backfill goes through, and what of it it wants."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 from producer.filling.backfill import Block, Source, Wanted, blocks
 from producer.filling.id_file import IdFile
 from producer.filling.predicted import Current, below_score, find_model, without_prediction
-from producer.listings import Filter, check_filter, count, open_listings, require_index
+from producer.listings import Filter, check_filter, count, has_arrays, open_listings, require_index
 from producer.selection import Selection
 from worker.contract.database import Database
 from worker.contract.settings import Settings
+
+logger = logging.getLogger("producer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ def of_catalog(settings: Settings, selection: Selection, database: Database) -> 
         require_index(listings, path, "mongo_id_field")
         where = selection.filter(listings, settings, database)
         check_filter(listings, where)
+        if has_arrays(listings, path):
+            logger.warning("listings of %s with several %s, in an array, are left out", listings.full_name, path)
+            where = {"$and": [where, {"$expr": {"$not": [{"$isArray": f"${path}"}]}}]}
         total = count(listings, _whole(path, selection.bounds, where))
         place = listings.full_name
 

@@ -26,16 +26,19 @@ TOUCHED = {
 
 
 def pipeline(settings: Settings) -> list[dict[str, Any]]:
-    """Return the pipeline of a change stream: inserts, replacements, and updates of pictures or of what is filtered by.
+    """Return the pipeline of a change stream: inserts, replacements, and updates of what counts.
 
     Of each change it gives documentKey and, where SHELVER_MONGO_ORDER_FIELD is not _id, order: pictures do not travel.
     """
     listed = {"operationType": {"$in": ["insert", "replace"]}}
-    paths = filtered_by(settings.listing_filter)
+    paths = _paths(settings)
     if paths is None:
         updated: Filter = {"operationType": "update"}
     else:
-        updated = {"operationType": "update", "$expr": _touches_any([settings.fields.picture_list, *paths])}
+        updated = {
+            "operationType": "update",
+            "$expr": _touches_any(paths),
+        }
     shown: dict[str, Any] = {"documentKey": 1}
     if settings.mongo_order_field != "_id":
         shown["order"] = f"$fullDocument.{settings.mongo_order_field}"
@@ -57,6 +60,12 @@ def filtered_by(where: Filter) -> set[str] | None:
         elif key != "$comment":
             return None
     return paths
+
+
+def _paths(settings: Settings) -> set[str] | None:
+    """Return the paths whose change counts: of pictures, of what is filtered by, and of an id that may come later."""
+    paths = filtered_by(settings.listing_filter)
+    return None if paths is None else {*paths, settings.fields.picture_list, settings.mongo_id_field}
 
 
 def _touches_any(paths: Iterable[str]) -> dict[str, Any]:

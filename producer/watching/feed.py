@@ -22,20 +22,23 @@ class Feed:
     Unavailable when a server does not answer, and CursorLost when another watcher has taken over.
     """
 
-    def __init__(self, settings: Settings, stopped: threading.Event):
+    def __init__(self, settings: Settings, stopped: threading.Event, from_now: bool = False):
         self.settings = settings
         self.stopped = stopped
         self.place = f"{settings.mongo_database}.{settings.mongo_collection}"
         self.cursor = Cursor(settings, f"watch:{self.place}")
+        #: whether to begin with the next change, whatever is stored
+        self.from_now = from_now
         self.token: Any = None
         self.order: Any = None
         self._pages = Pages(settings)
         self._stored_at = 0.0  # on the monotonic clock
 
-    def restore(self, from_now: bool) -> None:
-        """Begin at the stored position, or with the next change."""
-        position = {} if from_now else self.cursor.position or {}
-        self.token, self.order = position.get("token"), position.get("order")
+    def restore(self) -> bool:
+        """Go back to the stored position; say whether there is one."""
+        position = None if self.from_now else self.cursor.position
+        self.token, self.order = (position or {}).get("token"), (position or {}).get("order")
+        return position is not None
 
     def enqueue(self, listings: Listings, keys: Sequence[Any], queue: Queue) -> int:
         """Put the documents with these _id on the queue, as a page; return how many are products that count."""
@@ -53,6 +56,7 @@ class Feed:
         self.token = token or self.token
         self.cursor.write({"token": self.token, "order": self.order})
         self._stored_at = time.monotonic()
+        self.from_now = False
 
     @property
     def stored_seconds_ago(self) -> float:

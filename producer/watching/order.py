@@ -1,5 +1,6 @@
 """Listings in the order in which they were listed: what stands in for a change stream where there is none."""
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from worker.contract.settings import Settings, variable
 LATE_SECONDS = 10
 LATE_IDS = 1000
 #: kinds of values that grow, in MongoDB's names; the first that a collection has is the one it goes by
-KINDS = ("number", "date", "objectId", "timestamp")
+KINDS = (["int", "long", "double"], ["date"], ["objectId"], ["timestamp"])
 FETCH = 1000
 
 
@@ -32,8 +33,8 @@ class Order:
     def newest(self) -> Any:
         """Return the highest value, None when no listing has one; raises ListingsError when there is no index."""
         require_index(self._listings, self._field, "mongo_order_field")
-        for kind in KINDS:
-            wanted = {self._field: {"$type": kind, **_not_ahead(kind)}}
+        for types in KINDS:
+            wanted = {self._field: {"$type": types, **_not_ahead(types)}}
             newest = self._listings.find_one(wanted, [self._field], sort=[(self._field, DESCENDING)])
             if newest is not None:
                 return value_at(newest, self._field)
@@ -48,24 +49,22 @@ class Order:
             )
 
     def since(self, value: Any) -> Iterator[tuple[Any, Any]]:
-        """Yield value and _id of the listings from a little before `value` on (None: from the first), in order."""
+        """Yield value and _id of the listings from a little before `value` on, in order; of all when None."""
         require_index(self._listings, self._field, "mongo_order_field")
-        bound = {"$type": KINDS} if value is None else {"$gte": a_little_before(value)}
-        found = self._listings.find({"$and": [{self._field: bound}, self._filter]}, [self._field])
+        bound = {} if value is None else {self._field: {"$gte": a_little_before(value)}}
+        found = self._listings.find({"$and": [bound, self._filter]}, [self._field])
         for document in found.sort(self._field, ASCENDING).batch_size(FETCH):
             yield value_at(document, self._field), document["_id"]
 
 
 def later(one: Any, other: Any) -> Any:
     """Return the higher of two values; `other` does not count if it is of another kind, none that grows, or to come."""
-    one, other = _plain(one), _plain(other)
-    if not isinstance(other, int | datetime | DatetimeMS | ObjectId | Timestamp) or isinstance(other, bool):
-        return one
-    if _is_ahead(other):
+    if not _can_grow(other) or _is_ahead(other):
         return one
     if one is None:
         return other
-    return max(one, other) if type(one) is type(other) else one
+    are_numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return max(one, other) if are_numbers or type(one) is type(other) else one
 
 
 def _tomorrow() -> datetime:
@@ -73,10 +72,10 @@ def _tomorrow() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
 
 
-def _not_ahead(kind: str) -> dict[str, Any]:
+def _not_ahead(types: list[str]) -> dict[str, Any]:
     """Return the condition that keeps a listing of the year 2999 from being the newest for good."""
     highest = {"date": _tomorrow(), "objectId": ObjectId.from_datetime(_tomorrow())}
-    return {"$lte": highest[kind]} if kind in highest else {}
+    return {"$lte": highest[types[0]]} if types[0] in highest else {}
 
 
 def _is_ahead(value: Any) -> bool:
@@ -91,9 +90,10 @@ def _is_ahead(value: Any) -> bool:
             return False
 
 
-def _plain(value: Any) -> Any:
-    """Return an Int64 as the int that it is."""
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _can_grow(value: Any) -> bool:
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return False
+    return isinstance(value, int | float | datetime | DatetimeMS | ObjectId | Timestamp)
 
 
 def a_little_before(value: Any) -> Any:
@@ -104,6 +104,8 @@ def a_little_before(value: Any) -> Any:
             return value
         case int():
             return max(value - LATE_IDS, -(2**63))
+        case float():
+            return value - LATE_IDS
         case datetime():
             return value - late
         case DatetimeMS():

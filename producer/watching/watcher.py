@@ -3,6 +3,7 @@
 import logging
 import threading
 
+from pymongo import ReadPreference
 from pymongo.errors import OperationFailure
 
 from producer.cursors import BEAT_SECONDS, CursorLost
@@ -25,8 +26,7 @@ class Watcher:
     """Follows the change stream; polls where there is none; catches up when it no longer reaches back far enough."""
 
     def __init__(self, settings: Settings, stopped: threading.Event, from_now: bool = False):
-        self._feed = Feed(settings, stopped)
-        self._from_now = from_now
+        self._feed = Feed(settings, stopped, from_now)
         self._other: str | None = None  # the watcher that works while this one stands by
 
     def run(self) -> None:
@@ -53,6 +53,7 @@ class Watcher:
             self._feed.stopped.wait(RETRY_SECONDS)
 
     def _stand_by(self) -> None:
+        self._feed.from_now = False  # there is a position now, which it must take over
         if self._other != self._feed.cursor.holder:
             self._other = self._feed.cursor.holder
             logger.info("another watcher (%s) works on %s: standing by to take over", self._other, self._feed.place)
@@ -61,25 +62,24 @@ class Watcher:
     def _work(self) -> None:
         self._other = None
         feed = self._feed
-        feed.restore(self._from_now)
-        with open_listings(feed.settings) as listings:
+        is_first = not feed.restore()
+        with open_listings(feed.settings) as found:
+            # A secondary may lag behind the stream: what is new would be taken for what the filter leaves out.
+            listings = found.with_options(read_preference=ReadPreference.PRIMARY)
             check_filter(listings, feed.settings.listing_filter)
             order = Order(listings, feed.settings)
-            is_first = feed.order is None
             if is_first:
                 feed.order = order.newest()
             try:
-                with stream.open_stream(feed, listings) as changes:
-                    # From here on nothing is missed, even when the first listing comes after a restart.
-                    feed.store(changes.resume_token)
-                    self._from_now = False
-                    stream.follow(feed, listings, changes)
+                if is_first or feed.token is not None:
+                    stream.follow(feed, listings)
+                else:  # it was polled until now
+                    polling.catch_up(feed, listings, order)
             except OperationFailure as error:
                 if error.code in HISTORY_LOST:
+                    feed.restore()  # what was collected is not on the queue
                     polling.catch_up(feed, listings, order)
                 elif error.code == NOT_A_REPLICA_SET:
-                    feed.store()
-                    self._from_now = False
                     polling.poll(feed, listings, order, is_first)
                 else:
                     raise

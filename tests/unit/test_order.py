@@ -21,6 +21,10 @@ OLD_ID, NEW_ID = (ObjectId.from_datetime(NOW - timedelta(hours=hours)) for hours
         (Int64(5), 6, 6),
         (5, Int64(6), 6),
         (6, 5, 6),
+        (5, 6.5, 6.5),
+        (6.5, 7, 7),
+        (5, float("nan"), 5),
+        (5, float("inf"), 5),
         (NOW - timedelta(hours=2), NOW, NOW),
         (OLD_ID, NEW_ID, NEW_ID),
         (Timestamp(1, 2), Timestamp(1, 3), Timestamp(1, 3)),
@@ -44,7 +48,8 @@ def test_the_later_of_two(one: object, other: object, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [0, 5, -(2**63), NOW, OLD_ID, ObjectId("000000010000000000000000"), Timestamp(5, 1), DatetimeMS(10**15)]
+    "value",
+    [0, 5, 5.5, -(2**63), NOW, OLD_ID, ObjectId("000000010000000000000000"), Timestamp(5, 1), DatetimeMS(10**15)],
 )
 def test_a_little_before_is_before(value: object) -> None:
     """Of the same kind, not above, and within what MongoDB can hold."""

@@ -1,20 +1,29 @@
 """A catalog of its own for each test of the producer, and an empty Redis."""
 
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from deploy.local.processes import Processes, Started
 from producer.watching.watcher import Watcher
+from tests.conftest import command
 from worker.contract.settings import Settings
 
 Listings = Collection[dict[str, object]]
 #: start a watcher in a thread, with some settings changed; what it returns stops it and waits until it has stopped
 Watch = Callable[..., Callable[[], None]]
+
+#: start `shelver-producer watch` as a process of its own, with a name and variables
+Start = Callable[..., Started]
+#: has a watcher killed beside its position
+SHIM = Path(__file__).parent / "shims" / "killing"
 
 
 @pytest.fixture
@@ -57,3 +66,16 @@ def watching(settings: Settings) -> Iterator[Watch]:
     yield start
     for stop in running:
         stop()
+
+
+@pytest.fixture
+def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
+    """Start `shelver-producer watch` as a process of its own."""
+    running = Processes(tmp_path)
+
+    def started(name: str = "watch", **environment: str) -> Started:
+        variables = {**os.environ, **settings.environment(), **environment}
+        return running.start(name, [*command("shelver-producer"), "watch"], variables)
+
+    yield started
+    running.stop()

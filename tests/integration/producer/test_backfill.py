@@ -111,6 +111,18 @@ def test_a_product_id_of_another_field(settings: Settings, listings: Listings, m
         chosen(other)
 
 
+def test_ids_in_an_array(settings: Settings, listings: Listings, caplog: pytest.LogCaptureFixture) -> None:
+    """A listing with several ids, or with one in a list of offers, is left out and told; all others come."""
+    other = settings.model_copy(update={"mongo_id_field": "offer.sku"})
+    listings.create_index({"offer.sku": 1})
+    listings.insert_many([{"offer": {"sku": each}} for each in (1, 3, 4)])
+    assert chosen(other) == [1, 3, 4]
+    assert caplog.text == ""
+    listings.insert_many([{"offer": {"sku": [2, 9]}}, {"offer": [{"sku": 5}]}])
+    assert chosen(other) == [1, 3, 4]
+    assert "with several offer.sku, in an array, are left out" in caplog.text
+
+
 def test_by_time(settings: Settings, listings: Listings) -> None:
     """From one moment to before another, in UTC; by dates, or by the time in an ObjectId."""
     start = datetime(2026, 11, 1, tzinfo=UTC)
@@ -128,6 +140,7 @@ def test_by_time(settings: Settings, listings: Listings) -> None:
         assert chosen(each, since=moments[3]) == [3, 4, 5, 6, 7, 8, 9]
         assert chosen(each, since=moments[3], until=moments[5]) == [3, 4]
         assert chosen(each, until=moments[5].replace(tzinfo=None), first=2) == [2, 3, 4]
+        assert chosen(each, since=datetime.fromisoformat("0001-01-01T00:00+14:00")) == list(range(10))
     with pytest.raises(ListingsError, match="has no date in _id.*SHELVER_MONGO_ORDER_FIELD"):
         chosen(settings, since=start)
     with pytest.raises(ListingsError, match="the first is later"):
@@ -141,6 +154,7 @@ def test_by_filter(settings: Settings, listings: Listings) -> None:
     live = settings.model_copy(update={"mongo_filter": '{"live": true}'})
     assert chosen(live) == [5, 6, 7, 8, 9]
     assert chosen(live, where='{"brand": "a"}', last=7) == [6]
+    assert chosen(settings, where='{"$where": "this.brand == \\"b\\""}') == [1, 3, 5, 7, 9]
     for wrong, told in (
         ('{"a": {"$nonsense": 1}}', "nonsense"),
         ("brand=a", "--filter must be a MongoDB filter in JSON"),
@@ -210,10 +224,18 @@ def test_a_file_of_ids(settings: Settings, said: Said, tmp_path: Path) -> None:
         refused = said("--ids-file", str(file))
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"line 3 of {file} is '{shown}', no product id" in refused.stderr
+    file.write_bytes(b"12" + b" " * 98 + b"34\n")
+    assert "line 1 of" in said("--ids-file", str(file)).stderr
+    os.mkfifo(pipe := tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: pipe.write_text("8\n9\n"))
+    writer.start()
+    assert said("--ids-file", str(pipe)).stdout == "2 products enqueued on backfill\n"
+    writer.join()
     assert "leave the other conditions out" in " ".join(
         said("--ids-file", str(file), "--from", "3", COLUMNS="300").stderr.split()
     )
-    assert len(ids(queued(settings, Queue.BACKFILL))) == 5
+    assert ids(queued(settings, Queue.BACKFILL))[5:] == [8, 9]
+    assert "cannot be read: No such file" in said("--ids-file", str(tmp_path / "none")).stderr
 
 
 def test_a_dry_run_counts(settings: Settings, listings: Listings, said: Said) -> None:

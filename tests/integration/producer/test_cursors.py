@@ -67,13 +67,15 @@ def test_who_holds_it_keeps_it_while_it_lives(make: Make, monkeypatch: pytest.Mo
     assert first.take()
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
-        first.beat()
+        first.check()
         assert not second.take()
         time.sleep(0.05)
     assert second.holder == "machine-0:1:0"
+    assert not second.wait(threading.Event())
+    first._stop_beating()
     assert second.wait(threading.Event())
     second.write(2)
-    for attempt in (lambda: first.write(1), first._update):
+    for attempt in (lambda: first.write(1), first._update, first.check):
         with pytest.raises(CursorLost, match="another process has taken over a"):
             attempt()
     first.release()  # is not its own any more

@@ -89,9 +89,12 @@ def test_a_catalog_with_other_names(settings: Settings, watching: Watch) -> None
         offers.update_one({"offer.sku": 3}, {"$unset": {"offer.state": 1}})
         offers.update_one({"offer.sku": 1}, {"$set": {"media": {"photos": []}}})
         offers.update_one({"offer.sku": 1}, {"$set": {"media.title": "x"}})
+        without_sku = offers.insert_one({"offer": {"state": "live"}, "media": {}}).inserted_id
         offers.insert_one(offer("a name", "live"))
         wait_for(lambda: len(ids(queued(settings))) >= 6)
         assert ids(queued(settings)) == [2, 1, 2, 3, 1, "str('a name')"]
+        offers.update_one({"_id": without_sku}, {"$set": {"offer.sku": 77}})
+        wait_for(lambda: ids(queued(settings))[6:] == [77])
         with closing(Catalog(settings.model_copy(update=names))) as catalog:
             products, rejects = catalog.load([3, 1, 2])
         assert [(each.id, each.pictures) for each in products] == [(3, (b"a", b"b")), (2, (b"a", b"c"))]
@@ -211,3 +214,27 @@ def test_strange_ids_are_enqueued_by_name(settings: Settings, listings: Listings
     wait_for(lambda: len(ids(queued(settings))) == 3)
     assert ids(queued(settings)) == [f"ObjectId('{strange}')", "float('4.5')", "dict(\"{'shop': 7}\")"]
     assert queued(settings, Queue.BACKFILL) == []
+
+
+def test_keys_that_look_alike_are_told_apart(settings: Settings, listings: Listings, watching: Watch) -> None:
+    """The _id may be a long text, where the product id is another field."""
+    watching(mongo_id_field="sku")
+    wait_until_watched(settings)
+    listings.insert_many([{"_id": "u" * 300 + str(each), "sku": each} for each in range(4)])
+    wait_for(lambda: ids(queued(settings)) == [0, 1, 2, 3])
+
+
+def test_a_watcher_that_stood_by_takes_the_position_over(
+    settings: Settings, listings: Listings, watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although both were started to begin now: now was when the first of them began."""
+    stop = watching(from_now=True)
+    wait_until_watched(settings)
+    second = watching(from_now=True)
+    time.sleep(1)
+    listings.insert_one(listing(1))
+    wait_for(lambda: ids(queued(settings)) == [1])
+    stop()
+    listings.insert_one(listing(2))
+    wait_for(lambda: ids(queued(settings)) == [1, 2])
+    second()

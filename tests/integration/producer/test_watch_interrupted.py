@@ -1,43 +1,24 @@
 """Nothing that is listed is missed, whatever happens to the watcher, its MongoDB or the history between the two."""
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bson import json_util
 from pymongo import MongoClient, WriteConcern
 from pymongo.errors import PyMongoError
 
 from deploy.local import servers
-from deploy.local.processes import Processes, Started
+from deploy.local.processes import Processes
 from producer.cursors import LEASE_SECONDS
-from tests.conftest import command
-from tests.integration.producer.conftest import Listings, Watch
+from tests.integration.producer.conftest import SHIM, Listings, Start, Watch
 from tests.integration.producer.positions import position, set_position
 from tests.integration.queues import ids, queued, wait_for
 from tests.pictures import listing
 from worker.contract.messages import Queue
 from worker.contract.settings import Settings
-
-SHIM = Path(__file__).parent / "shims" / "killing"
-Start = Callable[..., Started]
-
-
-@pytest.fixture
-def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
-    """Start `shelver-producer watch` as a process of its own."""
-    running = Processes(tmp_path)
-
-    def started(name: str = "watch", **environment: str) -> Started:
-        variables = {**os.environ, **settings.environment(), **environment}
-        return running.start(name, [*command("shelver-producer"), "watch"], variables)
-
-    yield started
-    running.stop()
 
 
 @pytest.mark.parametrize(("when", "first_write", "next_write"), [("before", 2, 3), ("after", 1, 2)])
@@ -109,45 +90,6 @@ def test_a_watcher_that_wakes_up_too_late_cannot_move_the_position(
     assert ids(queued(settings)).count(5) == 1
 
 
-def test_history_that_is_lost_is_caught_up_with(settings: Settings, listings: Listings, watching: Watch) -> None:
-    """What was listed meanwhile comes by its order, on the queue that gives way; what is listed then, by the stream."""
-    listings.insert_many([listing(each) for each in range(2000, 2010)])
-    stop = watching()
-    wait_for(lambda: position(settings) is not None)
-    listings.insert_one(listing(5000))
-    wait_for(lambda: ids(queued(settings)) == [5000])
-    stop()
-    listings.insert_many([listing(each) for each in range(5001, 5010)])
-    before = json_util.loads(json_util.dumps(position(settings)))
-    # The token of a change of 1970: MongoDB keeps none that old, as after a watcher was down for too long.
-    data = before["token"]["_data"]
-    set_position(settings, {"token": {"_data": data[:2] + "00000001" + data[10:]}, "order": before["order"]})
-    stop = watching()
-    wait_for(lambda: ids(queued(settings, Queue.BACKFILL)) == list(range(5000, 5010)))
-    wait_for(lambda: position(settings)["token"]["_data"] > data)
-    listings.insert_many([listing(1), listing(6000)])
-    wait_for(lambda: ids(queued(settings)) == [5000, 1, 6000])
-
-
-def test_a_scan_that_is_cut_off_goes_on(settings: Settings, listings: Listings, start: Start) -> None:
-    """A watcher that is killed while it catches up is followed by one that catches up with the rest."""
-    watching = start()
-    wait_for(lambda: position(settings) is not None)
-    listings.insert_one(listing(1))
-    wait_for(lambda: position(settings)["order"] == 1)
-    token = position(settings)["token"]["_data"]
-    watching.process.kill()
-    watching.process.wait()
-    listings.insert_many([listing(each) for each in range(2000, 40_000, 2000)])  # further apart than late ones may come
-    set_position(settings, {"token": {"_data": token[:2] + "00000001" + token[10:]}, "order": 1})
-    killed = start(PYTHONPATH=str(SHIM), KILL_WHEN="after", KILL_AT_WRITE="2")
-    assert killed.process.wait(30) == -signal.SIGKILL
-    assert ids(queued(settings, Queue.BACKFILL)) == [1, *range(2000, 16_000, 2000)]
-    start()
-    wait_for(lambda: 38_000 in ids(queued(settings, Queue.BACKFILL)))
-    assert ids(queued(settings, Queue.BACKFILL)) == [1, *range(2000, 16_000, 2000), *range(14_000, 40_000, 2000)]
-
-
 @pytest.fixture(scope="module")
 def standalone_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mongod that is no replica set."""
@@ -191,6 +133,39 @@ def test_a_standalone_mongodb_is_polled(
         watching(**changes)
         wait_for(lambda: {9016, 9040} <= set(ids(queued(settings))))
         client.drop_database(settings.mongo_database)
+
+
+def test_a_poll_that_began_with_nothing(settings: Settings, standalone_url: str, watching: Watch) -> None:
+    """What is listed while it is down is new, although nothing was there to go on from; by numbers of every kind."""
+    with MongoClient(standalone_url) as client:
+        listings = client[settings.mongo_database][settings.mongo_collection]
+        listings.create_index({"at": 1})
+        changes = {"mongo_url": standalone_url, "mongo_order_field": "at"}
+        stop = watching(**changes)
+        wait_for(lambda: position(settings) is not None)
+        stop()
+        listings.insert_many([{"_id": each, "at": 1e12 + each} for each in range(3)])
+        stop = watching(**changes)
+        wait_for(lambda: ids(queued(settings)) == [0, 1, 2])
+        listings.insert_one({"_id": 5000, "at": 1e12 + 5000})
+        wait_for(lambda: ids(queued(settings)) == [0, 1, 2, 5000])
+        wait_for(lambda: position(settings)["order"] == 1e12 + 5000)
+        stop()
+        client.drop_database(settings.mongo_database)
+
+
+def test_a_standalone_that_becomes_a_replica_set(settings: Settings, listings: Listings, watching: Watch) -> None:
+    """What was listed between the last poll and the first stream comes by its order."""
+    stop = watching()
+    wait_for(lambda: position(settings) is not None)
+    stop()
+    listings.insert_many([listing(each) for each in (20, 3000, 4000)])
+    set_position(settings, {"token": None, "order": 20})
+    watching()
+    wait_for(lambda: set(ids(queued(settings, Queue.BACKFILL))) == {20, 3000, 4000})
+    wait_for(lambda: position(settings)["token"] is not None)
+    listings.insert_one(listing(6000))
+    wait_for(lambda: ids(queued(settings)) == [6000])
 
 
 class ReplicaSet:
