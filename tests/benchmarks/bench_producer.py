@@ -8,6 +8,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from tests.benchmarks import bench_load
 from tests.benchmarks.goals import Goal, report
 from tests.benchmarks.producer import backfilling, enqueueing, latency, page, plot, watching
 from tests.benchmarks.producer.line import open_line
@@ -38,7 +39,9 @@ def _measure(sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
             print(name, flush=True)
             found, figures[name] = part.measure(line, sizes)
             goals += found
-    return goals, figures
+    print("loading", flush=True)
+    goal, figures["loading"] = bench_load.measure(sizes.load_rounds)
+    return [*goals, goal], figures
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ def write(figures: Figures, page: Path) -> None:
     """Put them where the page has them, with the machine and the day."""
     here = machine()
     said = f"{here['date']}, {here['cores']} cores ({here['processor']}), Python {here['python']}:"
-    parts = [said, *(part(figures[part.__name__[1:]]) for part in (_enqueueing, _watching, _backfilling, _latency))]
+    parts = [
+        said,
+        *(part(figures[part.__name__[1:]]) for part in (_enqueueing, _watching, _backfilling, _latency, _loading)),
+    ]
     whole = f"{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}"
     text, count = re.subn(f"{BEGIN}.*{END}", lambda _: whole, page.read_text(), flags=re.DOTALL)
     assert count == 1, f"{page} has no place for the figures"
@@ -88,6 +91,12 @@ def _latency(figures: Figures) -> str:
     page, times = _milliseconds(figures["page_seconds"]), f"{figures['amid_over_alone']:.1f}"
     said = f"Amid a backfill, {times} times as long as alone (medians of turns); a page of it was in hand for {page}."
     return f"{table(head, rows)}\n\n{said}"
+
+
+def _loading(figures: Figures) -> str:
+    rates, ratios = figures["megabytes_per_second"], figures["of_raw_insert_many"]
+    rows = [(name, f"{rate:,.0f}", f"{ratios.get(name, 1):.2f}") for name, rate in rates.items()]
+    return table(("load", "MB of documents a second", "of raw insert_many"), rows)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -20,6 +20,8 @@ class Sizes:
     latency_seconds: float = 12
     latency_turns: int = 3
     backfilled: int = 14_000
+    #: of loading: turns
+    load_rounds: int = 5
 
 
 #: of a trial, which shows that everything works and nothing else
@@ -33,4 +35,5 @@ SMALL = Sizes(
     latency_seconds=5,
     latency_turns=1,
     backfilled=6000,
+    load_rounds=1,
 )
