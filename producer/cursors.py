@@ -2,14 +2,9 @@
 
 import hashlib
 import json
-import os
-import socket
 import threading
 import time
-import uuid
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from bson import json_util
@@ -18,6 +13,7 @@ from bson.json_util import JSONMode, JSONOptions
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from producer.holders import is_dead, new_holder
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.settings import Settings
@@ -50,7 +46,7 @@ class Cursor:
         self._name = name
         self._key = _key(name)
         self._row = cursors.c.name == self._key
-        self._me = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self._me = new_holder()
         self._seen: tuple[str | None, int] | None = None
         self._seen_at = 0.0  # on the monotonic clock
         self._beating: threading.Thread | None = None
@@ -73,7 +69,7 @@ class Cursor:
             self._seen, self._seen_at = seen, time.monotonic()
         self.holder = row.holder
         is_silent = time.monotonic() - self._seen_at >= LEASE_SECONDS
-        if row.holder not in (None, self._me) and not is_silent and not _is_dead(row.holder):
+        if row.holder not in (None, self._me) and not is_silent and not is_dead(row.holder):
             return False
         same = cursors.c.holder.is_not_distinct_from(row.holder) & (cursors.c.beat == row.beat)
         with self._database.begin() as connection:
@@ -164,25 +160,3 @@ def _key(name: str) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     return name[: LONGEST_NAME - 33] + "-" + hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
-
-
-@cache
-def _machine() -> str:
-    """Return what tells where process numbers mean the same: the host, this boot of it, and the container."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{socket.gethostname()[:64]}/{boot[:8]}/{Path('/proc/self/ns/pid').readlink().name[5:-1]}"
-    except OSError:
-        return f"{socket.gethostname()[:64]}/{uuid.uuid4().hex[:8]}"
-
-
-def _is_dead(holder: str) -> bool:
-    """Say whether a holder was a process here that is no more: a restart after a crash need not wait."""
-    machine, process, _ = holder.split(":")
-    if machine != _machine():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except OSError as error:
-        return isinstance(error, ProcessLookupError)
-    return False

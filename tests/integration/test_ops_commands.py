@@ -18,8 +18,8 @@ from sqlalchemy import func, insert, select
 from deploy.local import servers
 from deploy.local.processes import Processes, Started
 from tests.conftest import command
-from tests.integration.test_producer import ids as ids_of
-from tests.integration.test_producer import queued
+from tests.integration.queues import ids as ids_of
+from tests.integration.queues import queued
 from tests.pictures import listing
 from worker import probes
 from worker.contract.broker import celery_options
