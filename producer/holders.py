@@ -9,11 +9,11 @@ from pathlib import Path
 
 def new_holder() -> str:
     """Return a name that no other has, in this process or elsewhere."""
-    return f"{machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    return f"{this_machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
 @cache
-def machine() -> str:
+def this_machine() -> str:
     """Return what tells where process numbers mean the same: the host, this boot of it, and the container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -25,7 +25,7 @@ def machine() -> str:
 def is_dead(holder: str) -> bool:
     """Say whether a holder was a process here that is no more: a restart after a crash need not wait."""
     machine, process, _ = holder.split(":")
-    if machine != machine():
+    if machine != this_machine():
         return False
     try:
         os.kill(int(process), 0)

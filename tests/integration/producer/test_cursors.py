@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from producer import cursors as module
 from producer.cursors import Cursor, CursorLost
-from producer.holders import machine
+from producer.holders import this_machine
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.settings import Settings
@@ -123,7 +123,7 @@ def test_of_many_at_once_one_takes_it(make: Make) -> None:
 def test_a_holder_that_died_here_is_followed_at_once(settings: Settings, make: Make) -> None:
     """The number of a process that is no more, on this machine: a restart after a crash does not wait."""
     first = make()
-    first._me = f"{machine()}:4194999:x"  # above the highest number that Linux gives
+    first._me = f"{this_machine()}:4194999:x"  # above the highest number that Linux gives
     assert first.take()
     second = make()
     assert second.take()
