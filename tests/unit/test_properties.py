@@ -172,6 +172,7 @@ def test_any_message_that_celery_delivers_is_a_page_or_told(value: object) -> No
 @given(NEARLY_PAGES)
 @example(Page(("\ud800" * 250,)).to_wire())
 @example(Page((1,)).to_wire() | {"ids": [["é" * 200]]})
+@example(Page((1,)).to_wire() | {"schema": Decimal("sNaN")})
 def test_a_page_that_was_read_is_read_the_same_again(value: object) -> None:
     """A page that is cut and sent on keeps its ids: an id has one stand-in, so one reject, whatever way it took."""
     try:

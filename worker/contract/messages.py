@@ -56,7 +56,8 @@ class Page:
         if not isinstance(message, Mapping):
             raise MessageError(f"a page is a JSON object, not a {type(message).__name__}")
         schema = message.get("schema")
-        if schema != SCHEMA:
+        # Asked for its type first: of a Decimal, which kombu's JSON may hold, a comparison may raise.
+        if not isinstance(schema, int) or isinstance(schema, bool) or schema != SCHEMA:
             newer = isinstance(schema, int) and schema > SCHEMA
             raise (NewerSchema if newer else MessageError)(
                 f"page schema is {schema!r}; this worker reads schema {SCHEMA}"
