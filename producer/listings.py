@@ -44,9 +44,10 @@ def open_listings(settings: Settings) -> Iterator[Listings]:
             yield database.get_collection(settings.mongo_collection)
     except PyMongoError as error:
         place = redact(settings.mongo_url)
+        cause = str(error).partition(", full error")[0].partition(", Timeout:")[0][:300]  # what follows is for machines
         if isinstance(error, OperationFailure) and error.code in BAD_VALUE:
-            raise ListingsError(f"MongoDB at {place} refuses the query: {str(error)[:300]}; mend the filter") from error
-        raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {str(error)[:300]}") from error
+            raise ListingsError(f"MongoDB at {place} refuses the query: {cause}; mend the filter") from error
+        raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {cause}") from error
 
 
 def check_filter(listings: Listings, where: Filter) -> None:
