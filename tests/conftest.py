@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Before TensorFlow is imported: its notices would bury the report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Else a child between fork and exec takes up the threads of our model server, and dies when its files are closed.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from deploy.local import servers
 from deploy.local.processes import Processes
