@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress
 
 from producer.cli.options import Depth, DryRun, First, Last, ModelVersion, Rate, Restart, Since, Until
 from producer.cli.stopping import stopped_by_signals
@@ -21,7 +22,6 @@ from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 from worker.contract.database import Database
 from worker.contract.messages import Queue
-from worker.contract.settings import Settings
 
 
 def backfill(
@@ -82,8 +82,13 @@ def backfill(
         if dry_run:
             _count(plan, stopped)
         else:
-            backlog = Backlog(settings, stopped, depth, rate)
-            _enqueue(plan, settings, stopped, stack.enter_context(closing(backlog)), restart)
+            progress = stack.enter_context(listings_progress())
+            backlog = stack.enter_context(closing(Backlog(settings, stopped, depth, rate, telling(progress))))
+            cursor = stack.enter_context(closing(Cursor(settings, plan.name)))
+            work = Backfill(cursor, backlog, settings.page_size, stopped)
+            is_whole = work.begin(restart) and _enqueue(plan, work, progress)
+            progress.stop()
+            _tell(work, is_whole)
 
 
 def _check(selection: Selection, ids_file: Path | None) -> None:
@@ -110,19 +115,19 @@ def _count(plan: Plan, stopped: threading.Event) -> None:
     typer.echo(f"{total:,} products would be enqueued")
 
 
-def _enqueue(plan: Plan, settings: Settings, stopped: threading.Event, backlog: Backlog, restart: bool) -> None:
-    with closing(Cursor(settings, plan.name)) as cursor, listings_progress() as progress:
-        backlog.tell = telling(progress)
-        work = Backfill(cursor, backlog, settings.page_size, stopped)
-        if not work.begin(restart):
-            raise typer.Exit(INTERRUPTED)
-        if work.done.scanned:
-            backlog.tell(f"going on after {work.done.after}, {work.done.scanned:,} ids from the beginning")
-        task = progress.add_task("enqueueing", total=plan.total, completed=work.done.scanned)
-        is_whole = work.run(plan.source, plan.wanted, lambda count: progress.advance(task, count))
+def _enqueue(plan: Plan, work: Backfill, progress: Progress) -> bool:
+    """Do what is left, with the bar; say whether that is all, and not what was done until a stop."""
+    if work.done.scanned:
+        telling(progress)(f"going on after {work.done.after}, {work.done.scanned:,} ids from the beginning")
+    task = progress.add_task("enqueueing", total=plan.total, completed=work.done.scanned)
+    return work.run(plan.source, plan.wanted, lambda count: progress.advance(task, count))
+
+
+def _tell(work: Backfill, is_whole: bool) -> None:
     told = f"{work.done.enqueued:,} products enqueued on {Queue.BACKFILL}"
     if not is_whole:
-        typer.echo(f"stopped: {told}; the same command goes on after {work.done.after}")
+        place = "begins at the first" if work.done.after is None else f"goes on after {work.done.after}"
+        typer.echo(f"stopped: {told}; the same command {place}")
         raise typer.Exit(INTERRUPTED)
     typer.echo(told)
 

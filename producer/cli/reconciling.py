@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from producer.calls import enqueue as enqueue_ids
-from producer.cli.options import Depth, DryRun, First, Last, ModelVersion, Rate
+from producer.cli.options import INT64, Depth, DryRun, First, Last, ModelVersion, Rate
 from producer.cli.stopping import stopped_by_signals
 from producer.filling import plan as planning
 from producer.filling.backfill import each_id
@@ -77,7 +77,7 @@ def reconcile(
 
 
 def enqueue(
-    ids: Annotated[list[int], typer.Argument(min=-(2**63), max=2**63 - 1, help="product ids, as in the catalog")],
+    ids: Annotated[list[int], typer.Argument(**INT64, help="product ids, as in the catalog")],
     queue: Annotated[Queue, typer.Option(help="new: a person waits; backfill: nobody does")] = Queue.NEW,
 ) -> None:
     """Enqueue single products. Twice does no harm: a product is predicted once per model and pictures."""

@@ -44,7 +44,7 @@ class Backlog:
         self._stopped = stopped
         self._depth = depth or settings.backfill_depth
         self._rate = rate
-        self.tell = tell
+        self._tell = tell
         self._next_at = 0.0  # on the monotonic clock
 
     def send(self, ids: Sequence[ProductId]) -> bool:
@@ -69,11 +69,11 @@ class Backlog:
     def _wait_for_room(self) -> bool:
         if self.depth() < self._depth:
             return not self._stopped.is_set()
-        self.tell(f"waiting: {self._depth:,} pages are on the queue {Queue.BACKFILL}, as many as may be")
+        self._tell(f"waiting: {self._depth:,} pages are on the queue {Queue.BACKFILL}, as many as may be")
         while self.depth() >= self._depth:
             if self._stopped.wait(LOOK_SECONDS):
                 return False
-        self.tell("")
+        self._tell("")
         return True
 
     def _wait_for_turn(self, count: int) -> bool:

@@ -52,10 +52,10 @@ class Product:
             raise DocumentError(Reason.NO_PICTURES, f"{fields.picture_list} is {found}")
         if not images:
             raise DocumentError(Reason.NO_PICTURES, f"{fields.picture_list} is empty")
-        category = to_product_id(value_at(document, fields.category))
+        category, field = to_product_id(value_at(document, fields.category)), fields.picture_field
         return cls(
             identity,
-            tuple(_picture(image, fields.picture_field) for image in images),
+            tuple(_picture(image, field) for image in images),
             category if isinstance(category, int) else None,
         )
 

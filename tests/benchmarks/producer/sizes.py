@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a whole run, which takes some seven minutes on two cores."""
+    """Of a whole run, which takes some five minutes on two cores."""
 
     #: of enqueueing: pages of each size in a turn, and turns
     pages: int = 1000

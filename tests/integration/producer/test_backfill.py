@@ -12,7 +12,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 from bson.decimal128 import Decimal128
@@ -26,7 +25,7 @@ from producer.filling import backfill
 from producer.filling import plan as planning
 from producer.filling.backfill import Backfill, each_id
 from producer.filling.backlog import Backlog
-from producer.listings import ListingsError, open_listings
+from producer.listings import ListingsError
 from producer.selection import Selection
 from tests.conftest import command
 from tests.integration.conftest import register
@@ -359,24 +358,3 @@ def test_a_redis_that_is_away_for_a_while_is_waited_for(
         assert work.done.scanned == 400
         assert sorted(set(ids(queued(settings, Queue.BACKFILL)))) == list(range(400))
     running.stop()
-
-
-def test_memory_stays_flat(settings: Settings, listings: Listings, tmp_path: Path) -> None:
-    """Ids are not gathered: the command's memory at the end is that of the middle, within a few megabytes."""
-    count = 200_000
-    with open_listings(settings) as collection:
-        for start in range(0, count, 20_000):
-            collection.insert_many([{"_id": each} for each in range(start, start + 20_000)])
-    environment = {**os.environ, **settings.model_copy(update={"page_size": 1000}).environment()}
-    process = subprocess.Popen([*command("shelver-producer"), "backfill"], env=environment, stdout=subprocess.DEVNULL)
-    sizes: list[int] = []
-    while process.poll() is None:
-        try:
-            sizes.append(psutil.Process(process.pid).memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(0.02)
-    assert process.wait() == 0
-    assert len(ids(queued(settings, Queue.BACKFILL))) == count
-    settled = sizes[len(sizes) // 2 :]
-    assert max(settled) - settled[0] < 20 * 2**20
