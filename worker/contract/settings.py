@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     )
     api_rate: int = Field(600, ge=1, description="requests a minute that `shelver-producer api` takes from one address")
 
+    console_password: str = Field(
+        "",
+        repr=False,
+        description="what analysts must type to enter the console; without one it serves this machine alone",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
@@ -152,6 +158,13 @@ class Settings(BaseSettings):
                 "must be 16 or more printable ASCII characters without blanks; openssl rand -hex 32 makes one"
             )
         return token
+
+    @field_validator("console_password")
+    @classmethod
+    def _password(cls, password: str) -> str:
+        if password and len(password) < 8:
+            raise ValueError("must have 8 characters or more, since everyone who reaches the console may try")
+        return password
 
     @field_validator("mongo_filter")
     @classmethod

@@ -1,0 +1,1 @@
+"""The page for analysts: classify, look at predictions, review, compare models, see how the line is."""
