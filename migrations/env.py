@@ -5,6 +5,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, Engine, event, text
 
+from migrations import views
 from worker.contract.database import make_engine
 from worker.contract.tables import metadata
 
@@ -13,7 +14,8 @@ ADVISORY_LOCK = 7435837
 
 
 def run(connection: Connection) -> None:
-    """Migrate all or nothing; whoever comes second waits, and finds nothing left to do."""
+    """Migrate all or nothing; whoever comes second waits, and finds nothing left to do, with the views as well."""
+    applied: list[object] = []
     # SQLite cannot alter a column in place: batch mode copies the table.
     context.configure(
         connection=connection,
@@ -21,11 +23,14 @@ def run(connection: Connection) -> None:
         render_as_batch=True,
         compare_type=True,
         transactional_ddl=True,
+        on_version_apply=lambda **told: applied.append(told),
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         context.run_migrations()
+        if applied and context.get_context().get_current_heads() == tuple(context.script.get_heads()):
+            views.create(connection)
 
 
 def lock_sqlite(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Products by id from MongoDB."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -15,6 +16,9 @@ from worker.contract.product import DocumentError, Product, ProductId, stand_in_
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.contract.urls import redact
+
+#: listings that are drawn to find one that can be used; of a collection of twenty times as many MongoDB reads no more
+DRAWN = 50
 
 
 class Catalog:
@@ -65,6 +69,23 @@ class Catalog:
             return {self._id(each) for each in self._find(ids)}
         except PyMongoError as error:
             raise self._unavailable(error) from error
+
+    def draw(self) -> Product | None:
+        """Return a product at random, passing over listings that SHELVER_MONGO_FILTER leaves out or that are none.
+
+        None when the catalog is empty, or all of DRAWN were passed over. Raises Unavailable when MongoDB does not answer.
+        """
+        fields = dict.fromkeys([self._fields.id, self._fields.category, self._fields.picture_list], 1)
+        # The sample comes first: only then does MongoDB pick at random, instead of reading all that pass the filter.
+        stages = [{"$sample": {"size": DRAWN}}, {"$match": self._settings.listing_filter}, {"$project": fields}]
+        try:
+            with self._products().aggregate(stages, batchSize=1) as drawn:
+                for document in drawn:
+                    with suppress(DocumentError):
+                        return Product.from_document(document, self._fields)
+        except PyMongoError as error:
+            raise self._unavailable(error) from error
+        return None
 
     def _find(self, ids: Sequence[int], *fields: str) -> list[dict[str, object]]:
         wanted = {self._fields.id: {"$in": list(ids)}}

@@ -19,6 +19,8 @@ class Prediction:
     level1: tuple[int, float]
     #: pictures averaged
     picture_count: int
+    #: level -> the same as `candidates` of that level; empty when the answer was copied from the store
+    ranked: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -171,7 +171,7 @@ def _prediction(
     if not all(np.isfinite(scores[row]).all() for _, scores in ranked.values()):
         raise Refused(f"{model} gives product {product.id} a score that is no number")
     best = {level: list(_pairs(ids[row], scores[row])) for level, (ids, scores) in ranked.items()}
-    return Prediction(product, version, best[3], best[2][0], best[1][0], sent)
+    return Prediction(product, version, best[3], best[2][0], best[1][0], sent, best)
 
 
 def _pairs(ids: NDArray[Any], scores: NDArray[Any]) -> Iterable[tuple[int, float]]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, union_all, update
 
-from worker.contract.database import Database
+from worker.contract.database import Database, among
 from worker.contract.errors import ModelUnfit
 from worker.contract.product import Product
 from worker.contract.settings import Settings
@@ -94,6 +94,9 @@ class Store:
         settled = [*outcome.known, *(each.product.id for each in ordered)]
         with self._database.begin() as connection:
             ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
+            if ordered:
+                replaced = among(connection, predictions.c.product_id, [each.product.id for each in ordered])
+                connection.execute(update(predictions).where(predictions.c.is_latest, replaced).values(is_latest=False))
             upsert(connection, predictions, [_prediction_row(each, ids, outcome, now) for each in ordered])
             upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
             upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
@@ -168,6 +171,7 @@ def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcom
         "queue": outcome.page.queue,
         "queued_at": datetime.fromtimestamp(outcome.page.queued_at, UTC),
         "predicted_at": now,
+        "is_latest": True,
     }
 
 

@@ -109,7 +109,7 @@ class NewDump:
             yield from self._listings.find(where, hint=[(field, ASCENDING)]).sort(field, ASCENDING)
 
     def _decided(self, ids: Sequence[int]) -> dict[int, int]:
-        query = select(verdicts.c.product_id, verdicts.c.category_id)
+        query = select(verdicts.c.product_id, verdicts.c.category_id).where(verdicts.c.category_id.is_not(None))
         with self._database.begin() as connection:
             rows = connection.execute(query.where(among(connection, verdicts.c.product_id, ids)))
             return {row.product_id: row.category_id for row in rows}

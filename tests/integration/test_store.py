@@ -12,6 +12,7 @@ from tests.integration.conftest import register
 from tests.pictures import jpeg
 from trainer.run import Run
 from worker import schema
+from worker.contract import views
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable
 from worker.contract.messages import Page, Queue
@@ -276,13 +277,36 @@ def test_the_migrated_schema_is_the_declared_one(settings: Settings) -> None:
     command.check(schema._config(settings))
 
 
+def test_a_view_that_changed_has_a_revision() -> None:
+    """Else `migrate` would find nothing to do, and leave the old view there."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(schema._config(Settings()))
+    newest = next(each.module.VIEWS for each in script.walk_revisions() if hasattr(each.module, "VIEWS"))
+    assert newest == views.digest(), "add a revision with VIEWS = this digest to migrations/versions"
+
+
+def test_every_column_is_explained_where_analysts_look(settings: Settings, database: Database) -> None:
+    """PostgreSQL tells each table's, view's and column's meaning; names come in the declared order on both."""
+    from sqlalchemy import inspect
+
+    inspector = inspect(database.engine)
+    for view in views.VIEWS:
+        names = [name for name, _ in view.columns]
+        assert [each["name"] for each in inspector.get_columns(view.name)] == names
+    if database.engine.dialect.name == "postgresql":
+        for name in (*metadata.tables, *(view.name for view in views.VIEWS)):
+            assert inspector.get_table_comment(name)["text"]
+            assert all(each["comment"] for each in inspector.get_columns(name)), name
+
+
 def test_migrations_go_down_and_up_again(settings: Settings, database: Database) -> None:
     """A downgrade leaves no table behind, so that the way back is real."""
     from alembic import command
 
     command.downgrade(schema._config(settings), "base")
     with database.begin() as connection:
-        for table in metadata.sorted_tables:
+        for table in (*metadata.sorted_tables, *views.VIEWS):
             with pytest.raises(Unavailable), database.begin() as other:
                 other.execute(text(f"SELECT 1 FROM {table.name}"))
         assert connection.scalar(text("SELECT 1")) == 1

@@ -31,14 +31,16 @@ LOCK_TIMEOUT_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 5
 #: after which a server that has vanished without a word is looked for, and given up
 SILENCE_SECONDS = 20
+#: how long one statement of a reader may take: an analyst would have given up
+READ_TIMEOUT_SECONDS = 30
 
 
 class Database:
     """The SQL store. Build it after fork: a pool does not survive one."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, read_only: bool = False):
         self.address = redact(url)
-        self.engine = make_engine(url)
+        self.engine = make_engine(url, read_only)
         # The driver's own, which passes SQLAlchemy by where its cursor is used directly, as for COPY.
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
 
@@ -60,19 +62,23 @@ class Database:
         self.engine.dispose()
 
 
-def make_engine(url: str) -> Engine:
-    """Return an engine; parameters never show in its errors.
+def make_engine(url: str, read_only: bool = False) -> Engine:
+    """Return an engine; parameters never show in its errors. The server itself refuses writes of one that only reads.
 
     SQLite writes ahead (readers never wait), checks foreign keys and syncs every commit, so that a stored
     prediction outlives a power cut as it does on PostgreSQL.
     """
     if make_url(url).get_backend_name() == "postgresql":
         options = f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC"
+        if read_only:
+            options += f" -c default_transaction_read_only=on -c statement_timeout={READ_TIMEOUT_SECONDS}s"
         silence = {"keepalives_idle": SILENCE_SECONDS, "tcp_user_timeout": 1000 * SILENCE_SECONDS}
         arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options, **silence}
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
+    if read_only:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
     return engine
 
 
