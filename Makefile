@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer format
+.PHONY: help demo up down test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer bench-analysts format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ bench-configs: .venv/dev ## pictures/s that each config trains on this machine; 
 
 bench-producer: .venv/dev ## enqueueing, the watcher's lag, a backfill of 1,000,000 ids; writes docs/producer*; SMALL=1 tries it
 	$(BIN)/python -m tests.benchmarks.bench_producer $(if $(SMALL),--small)
+
+bench-analysts: .venv/dev ## each question of docs/analysts.md on 1,000,000 predictions; its answers go there; SMALL=1 tries it
+	$(BIN)/python -m tests.benchmarks.bench_analysts $(if $(SMALL),--small)
 
 format: .venv/dev ## put the sources into shape
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """A connection pool to the SQL store whose errors say which server it was and what to do."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -98,5 +99,11 @@ def cause(error: Exception) -> str:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
+    # SQLite may be built without; that within TensorFlow is, and takes over in a process that imports it first.
+    connection.create_function("ln", 1, _ln, deterministic=True)
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _ln(number: float | None) -> float | None:
+    return math.log(number) if number is not None and number > 0 else None

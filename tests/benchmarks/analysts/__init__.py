@@ -1,0 +1,1 @@
+"""What analysts ask, on a made-up store of a million predictions."""
