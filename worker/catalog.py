@@ -73,7 +73,7 @@ class Catalog:
     def draw(self) -> Product | None:
         """Return a product at random, passing over listings that SHELVER_MONGO_FILTER leaves out or that are none.
 
-        None when the catalog is empty, or all of DRAWN were passed over. Raises Unavailable when MongoDB does not answer.
+        None when there is none, or all of DRAWN were passed over. Raises Unavailable when MongoDB does not answer.
         """
         fields = dict.fromkeys([self._fields.id, self._fields.category, self._fields.picture_list], 1)
         # The sample comes first: only then does MongoDB pick at random, instead of reading all that pass the filter.

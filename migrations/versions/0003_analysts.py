@@ -30,7 +30,7 @@ def upgrade() -> None:
     )
     for name, columns in INDICES.items():
         op.create_index(name, "predictions", columns)
-    where = {f"{dialect}_where": sa.Column("is_latest", sa.Boolean) for dialect in ("postgresql", "sqlite")}
+    where = {"postgresql_where": sa.text("is_latest"), "sqlite_where": sa.text("is_latest = 1")}
     op.create_index("uq_predictions_latest_product_id", "predictions", ["product_id"], unique=True, **where)
     op.create_index("ix_predictions_latest_score", "predictions", ["score"], **where)
     with op.batch_alter_table("verdicts") as verdicts:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 COMMANDS = {
     "worker": {
-        *("run", "migrate", "show", "settings", "rejects"),
+        *("run", "migrate", "show", "settings", "rejects", "predictions"),
         *("pause", "resume", "drain", "status", "live", "ready"),
     },
     "trainer": {
@@ -20,7 +20,10 @@ COMMANDS = {
     "producer": {"load", "dump-new", "watch", "backfill", "reconcile", "enqueue", "api"},
 }
 #: of commands that are a group
-WITHIN = {("worker", "rejects"): {"list", "show", "replay", "drop"}}
+WITHIN = {
+    ("worker", "rejects"): {"list", "show", "replay", "drop"},
+    ("worker", "predictions"): {"summary", "compare", "disagreements", "drift"},
+}
 EVERY = [
     *((process, command) for process, commands in COMMANDS.items() for command in sorted(commands)),
     *((process, f"{group} {each}") for (process, group), inner in WITHIN.items() for each in sorted(inner)),

@@ -147,7 +147,11 @@ predictions = Table(
     Index(None, "predicted_at", "queued_at", "model_id", "queue"),
     comment="A product's best category under one model.",
 )
-LATEST: dict[str, Any] = {"postgresql_where": predictions.c.is_latest, "sqlite_where": predictions.c.is_latest}
+#: in the words of each database's own queries, or SQLite would not see that an index serves them
+LATEST: dict[str, Any] = {
+    "postgresql_where": predictions.c.is_latest,
+    "sqlite_where": predictions.c.is_latest == true(),
+}
 Index("uq_predictions_latest_product_id", predictions.c.product_id, unique=True, **LATEST)
 Index("ix_predictions_latest_score", predictions.c.score, **LATEST)
 
