@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer bench-analysts format
+.PHONY: help demo up down console test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer bench-analysts format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -15,6 +15,9 @@ up: .venv/local ## start the whole line and leave it running
 
 down: .venv/local ## stop what up started
 	@$(BIN)/python -m deploy.local down
+
+console: .venv/local ## the analysts' page on the line that SHELVER_ variables lead to; PORT=
+	@$(BIN)/python -m deploy.console $(if $(PORT),--port "$(PORT)")
 
 test: lint ## everything that must hold
 	$(BIN)/python -m pytest

@@ -131,8 +131,9 @@ def up(folder: Folder = ROOT / ".local" / "up") -> None:
             stack.load(drawn.dump)
             stack.train(drawn.dump, drawn.categories)
         stack.start_line()
+        page = stack.start_console()
         _keep(stack)
-    console.print(_directions(stack, drawn))
+    console.print(_directions(stack, drawn, page))
 
 
 def _keep(stack: Stack) -> None:
@@ -145,18 +146,18 @@ def _keep(stack: Stack) -> None:
     (stack.folder / STATE).write_text(json.dumps(noted))
 
 
-def _directions(stack: Stack, drawn: toy.ToyCatalog) -> str:
-    where = "\n".join(
-        f"  {what:13} {redact(stack.environment[PREFIX + name])}"
-        for what, name in (
-            ("MongoDB", "MONGO_URL"),
-            ("Redis", "REDIS_URL"),
-            ("model server", "SERVING_ADDRESS"),
-            ("store", "DATABASE_URL"),
-        )
-    )
+def _directions(stack: Stack, drawn: toy.ToyCatalog, page: str) -> str:
+    servers = {
+        "MongoDB": "MONGO_URL",
+        "Redis": "REDIS_URL",
+        "model server": "SERVING_ADDRESS",
+        "store": "DATABASE_URL",
+    }
+    places = {what: redact(stack.environment[PREFIX + name]) for what, name in servers.items()}
+    places |= {"console": page, "logs, data": str(stack.folder)}
+    where = "\n".join(f"  {what:13} {place}" for what, place in places.items())
     return (
-        f"up:\n{where}\n  {'logs, data':13} {stack.folder}\n\ntry it:\n  . {stack.folder / 'env'}\n"
+        f"up:\n{where}\n\ntry it:\n  . {stack.folder / 'env'}\n"
         f"  .venv/bin/shelver-producer load {drawn.listings}     # lists new products; the watcher sees them\n"
         "  .venv/bin/shelver-worker show ID\n\nmake down stops it."
     )

@@ -109,6 +109,12 @@ class Stack:
         worker.wait_for(r"@\S+ ready")
         watcher.wait_for(r"watching ")
 
+    def start_console(self) -> str:
+        """Start the analysts' console on a free port; returns its address when it listens."""
+        self.say("starting the console")
+        console = self._start("console", ["deploy.console", "--port", "0"])
+        return console.wait_for(r"console at (http://\S+)")[1]
+
     def run(self, name: str, command: Sequence[str]) -> None:
         """Run one of Shelver's commands to its end."""
         environment = {**self.environment, **ROOMY_MALLOC}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from deploy.local import toy
 from tests.conftest import command, processes_of
@@ -105,6 +107,9 @@ def test_up_stays_up_and_down_stops_it(folder: Path) -> None:
     )
     try:
         assert started.returncode == 0, started.stdout + started.stderr
+        address = re.search(r"console +(http://127\.0\.0\.1:\d+)", started.stdout)
+        assert address
+        assert requests.get(address[1], timeout=30).status_code == 200
         again = subprocess.run([*LOCAL, "up", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True)
         assert "make down stops it" in again.stderr
         exports = (folder / "env").read_text().splitlines()

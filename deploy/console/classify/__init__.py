@@ -1,0 +1,1 @@
+"""Classify: ask the served model about pictures from anywhere."""

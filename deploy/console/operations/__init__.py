@@ -1,0 +1,1 @@
+"""Operations: how the line is, and how it was."""

@@ -1,1 +1,0 @@
-"""What the console shows, a page a module."""

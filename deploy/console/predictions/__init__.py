@@ -1,0 +1,1 @@
+"""Predictions: what is stored, in pictures, and one product closely."""

@@ -1,0 +1,1 @@
+"""Review: what sellers and model disagree about, before a person who decides."""

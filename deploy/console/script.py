@@ -1,0 +1,5 @@
+"""What Streamlit runs for every visit, anew at each of its clicks."""
+
+from deploy.console.app import show
+
+show()

@@ -1,0 +1,104 @@
+"""A real browser on a real console: start both, wait for what is shown, and note whom the page asks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from deploy.console.text import JOINER
+from deploy.local.processes import Processes
+from worker.contract.settings import PREFIX, Settings
+
+#: a laptop's
+SCREEN = {"width": 1366, "height": 768}
+#: long, since two cores may be busy with other things; nothing waits for it to pass
+TIMEOUT_MILLISECONDS = 30_000
+STOP_SECONDS = 20
+#: a folder; set, it gets the pictures that tests take of pages
+SCREENSHOTS = "SCREENSHOTS"
+IDLE = '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running console."""
+
+    url: str
+    log: Path
+
+
+@contextmanager
+def served(settings: Settings, folder: Path) -> Iterator[Served]:
+    """Start the console on these settings and a free port; at the end, tell it to stop. Its log goes to `folder`."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    ours = {name: value for name, value in settings.environment().items() if value}
+    processes = Processes(folder)
+    command = [sys.executable, "-m", "deploy.console", "--port", "0"]
+    try:
+        started = processes.start("console", command, {**others, **ours})
+        yield Served(started.wait_for(r"console at (http://\S+)")[1], started.log)
+        started.process.terminate()
+        assert started.process.wait(STOP_SECONDS) == 0, started.log.read_text()
+    finally:
+        processes.stop()
+
+
+def chromium() -> str:
+    """Return the path of a Chromium, which is installed where there is none; fails without one."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+        return found
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "--quiet"], check=False)
+        subprocess.run(["apt-get", "install", "--yes", "--quiet", "chromium"], check=False)
+    return shutil.which("chromium") or pytest.fail("there is no Chromium: apt-get install chromium")
+
+
+def watch(context: BrowserContext, url: str) -> list[str]:
+    """Return a list that gets whatever pages ask of others than the console, or are kept from asking."""
+    strangers: list[str] = []
+
+    def note(asked: str) -> None:
+        if urlsplit(asked).scheme not in ("data", "blob") and urlsplit(asked).netloc != urlsplit(url).netloc:
+            strangers.append(asked)
+
+    def read(text: str) -> None:
+        if "Content Security Policy" in text:
+            strangers.append(text)
+
+    context.on("request", lambda request: note(request.url))
+    context.on("console", lambda message: read(message.text))
+    context.on("page", lambda page: page.on("websocket", lambda socket: note(socket.url)))
+    return strangers
+
+
+def visit(page: Page, path: str) -> None:
+    """Open a page of the console, by its path, and wait until it is all there."""
+    page.goto(path)
+    page.wait_for_selector('[data-testid="stMain"] [data-testid="stElementContainer"]', state="attached")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the console has answered all that was asked of it, and shows nothing old any more."""
+    page.wait_for_timeout(150)  # what was just clicked has begun by then
+    page.wait_for_selector(IDLE, state="attached")
+    expect(page.locator('[data-stale="true"], [data-testid="stSkeleton"]')).to_have_count(0)
+
+
+def text(locator: Locator) -> str:
+    """Return what a person reads there, without the joiners of deploy.console.text."""
+    return locator.inner_text().replace(JOINER, "")
+
+
+def picture(page: Page, name: str) -> None:
+    """Take a screenshot into the folder that SCREENSHOTS names, if it is set."""
+    if folder := os.environ.get(SCREENSHOTS):
+        page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
