@@ -39,6 +39,8 @@ def lock_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def leave_transactions_to_us(connection: Any, _: object) -> None:
         connection.isolation_level = None
+        # Else a table that an analyst's own view reads could not be copied and renamed.
+        connection.execute("PRAGMA legacy_alter_table=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

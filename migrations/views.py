@@ -1,10 +1,23 @@
 """The views of worker.contract.views, made anew after a migration, and the comments for whoever uses psql."""
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
+from worker.contract.errors import ShelverError
 from worker.contract.tables import metadata
 from worker.contract.views import VIEWS
+
+
+class Taken(ShelverError):
+    """Somebody's own view has a name that ours needs."""
+
+
+def refuse_taken(connection: Connection) -> None:
+    """Raise Taken when names are, of a store that never had our views."""
+    inspector = inspect(connection)
+    there = {*inspector.get_view_names(), *inspector.get_table_names()}
+    if taken := [view.name for view in VIEWS if view.name in there]:
+        raise Taken(f"the store has a view of yours called {', '.join(taken)}: rename it, and migrate again")
 
 
 def drop(connection: Connection) -> None:

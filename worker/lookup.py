@@ -50,7 +50,7 @@ class Known:
 
 
 def look_up(settings: Settings, ids: Sequence[int]) -> list[Known]:
-    """Return what is known of each id, in order; newest prediction first.
+    """Return what is known of each id, in order; latest prediction first.
 
     MongoDB is only asked for ids that have no row. Raises Unavailable when a server does not answer.
     """
@@ -75,7 +75,7 @@ def _read(connection: Connection, identity: int) -> Known:
         select(predictions, models.c.name.label("model"), models.c.version)
         .join(models)
         .where(predictions.c.product_id == identity)
-        .order_by(predictions.c.predicted_at.desc(), models.c.version.desc())
+        .order_by(predictions.c.is_latest.desc(), predictions.c.predicted_at.desc(), models.c.version.desc())
     )
     for row in connection.execute(query):
         known.status = Status.PREDICTED

@@ -30,8 +30,9 @@ class Outcome:
     page: Page
     predictions: list[Prediction] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    #: ids that the current model already predicted from the same pictures
+    #: ids that the current model already predicted from the same pictures, and its version
     known: list[int] = field(default_factory=list)
+    known_version: int | None = None
     #: predictions that were copied from a product with the same pictures
     copied: int = 0
     #: pictures that the model was asked about

@@ -58,7 +58,7 @@ class Pipeline:
         waited = _Patience(self._settings.wait_limit_seconds, outcome.seconds)
         products, outcome.rejects = waited("catalog", self._catalog.load, page.ids)
         version = waited("model", self._serving.model).version
-        outcome.known = waited("known", self._store.known, products, version)
+        outcome.known, outcome.known_version = waited("known", self._store.known, products, version), version
         known = set(outcome.known)
         twins = _by_pictures(each for each in products if each.id not in known)
         copies = waited("known", self._store.copies, [alike[0] for alike in twins.values()], version)

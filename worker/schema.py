@@ -31,7 +31,7 @@ def migrate(settings: Settings) -> str:
         raise SchemaError(_newer(settings)) from error
     except SQLAlchemyError as error:
         raise SchemaError(
-            f"{redact(settings.database_url)} cannot be migrated (SHELVER_DATABASE_URL): {cause(error)}"
+            f"{redact(settings.database_url)} cannot be migrated (SHELVER_DATABASE_URL): {_why(error)}"
         ) from error
     return str(ScriptDirectory.from_config(config).get_current_head())
 
@@ -55,6 +55,15 @@ def check(settings: Settings) -> None:
         raise SchemaError(
             f"{redact(settings.database_url)} is at schema {current or 'none'}, not {head}: run shelver-worker migrate"
         )
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """Return the cause, and of views of analysts' own that stand on ours which they are."""
+    details = [line for line in str(getattr(error, "orig", "")).splitlines() if "depends on view" in line]
+    if not details:
+        return cause(error)
+    named = "; ".join(line.removeprefix("DETAIL:").strip() for line in details)
+    return f"{named}: drop it, migrate again, and make it anew"
 
 
 def _newer(settings: Settings) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, union_all, update
+from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, tuple_, union_all, update
 
 from worker.contract.database import Database, among
 from worker.contract.errors import ModelUnfit
@@ -87,16 +87,17 @@ class Store:
     def save(self, outcome: Outcome) -> None:
         """Write a page's outcome in one transaction; rows are sorted by key so that pages rarely deadlock.
 
-        A prediction, new or known, removes the product's reject. Raises as `known` does.
+        A prediction, new or known, removes the product's reject and becomes its latest: after a model is rolled back,
+        what it knew counts again. Raises as `known` does.
         """
         now = datetime.now(UTC)
         ordered = sorted(outcome.predictions, key=lambda each: each.product.id)
         settled = [*outcome.known, *(each.product.id for each in ordered)]
         with self._database.begin() as connection:
             ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
-            if ordered:
-                replaced = among(connection, predictions.c.product_id, [each.product.id for each in ordered])
-                connection.execute(update(predictions).where(predictions.c.is_latest, replaced).values(is_latest=False))
+            _outdate(connection, [each.product.id for each in ordered], list(ids.values()))
+            if outcome.known and outcome.known_version is not None:
+                _renew(connection, outcome.known, self._model_id(connection, outcome.known_version))
             upsert(connection, predictions, [_prediction_row(each, ids, outcome, now) for each in ordered])
             upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
             upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
@@ -115,6 +116,31 @@ class Store:
                 )
             self._model_ids[version] = found
         return self._model_ids[version]
+
+
+def _outdate(connection: Connection, product_ids: Sequence[int], model_ids: Sequence[int]) -> None:
+    """Have no other model's prediction of these products be the latest; rows are locked in order of id."""
+    if not product_ids:
+        return
+    key = (predictions.c.product_id, predictions.c.model_id)
+    replaced = (
+        select(*key)
+        .where(predictions.c.is_latest, among(connection, key[0], product_ids), key[1].not_in(model_ids))
+        .order_by(key[0])
+        .with_for_update()
+    )
+    connection.execute(update(predictions).where(tuple_(*key).in_(replaced)).values(is_latest=False))
+
+
+def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) -> None:
+    """Have the predictions of a model that is served again be the latest."""
+    key = (predictions.c.product_id, predictions.c.model_id)
+    found = select(key[0]).where(among(connection, key[0], product_ids), key[1] == model_id, ~predictions.c.is_latest)
+    renewed = connection.scalars(found.order_by(key[0]).with_for_update()).all()
+    if renewed:
+        _outdate(connection, renewed, [model_id])
+        chosen = among(connection, key[0], renewed)
+        connection.execute(update(predictions).where(chosen, key[1] == model_id).values(is_latest=True))
 
 
 def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> CompoundSelect[int]:

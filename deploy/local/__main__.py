@@ -159,7 +159,7 @@ def _directions(stack: Stack, drawn: toy.ToyCatalog, page: str) -> str:
     return (
         f"up:\n{where}\n\ntry it:\n  . {stack.folder / 'env'}\n"
         f"  .venv/bin/shelver-producer load {drawn.listings}     # lists new products; the watcher sees them\n"
-        "  .venv/bin/shelver-producer backfill     # predicts what was there before: the console has something to review\n"
+        "  .venv/bin/shelver-producer backfill     # predicts what was there before, for the console's review\n"
         "  .venv/bin/shelver-worker show ID\n\nmake down stops it."
     )
 

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 #: of worker.contract.views as this revision makes them; whoever changes a view adds a revision, so that `migrate` runs
-VIEWS = "65ba5c101f1a"
+VIEWS = "bb9312782e7f"
 
 INDICES = {
     "ix_predictions_category_id_score": ["category_id", "score"],
@@ -21,7 +21,19 @@ INDICES = {
 }
 
 
+#: whose a verdict from before is: nobody had written that down
+WHOSE = """
+UPDATE verdicts SET decision = CASE
+  WHEN EXISTS (SELECT 1 FROM predictions p WHERE p.product_id = verdicts.product_id AND p.is_latest
+               AND p.listed_category_id = verdicts.category_id) THEN 'seller'
+  WHEN EXISTS (SELECT 1 FROM predictions p WHERE p.product_id = verdicts.product_id AND p.is_latest
+               AND p.category_id = verdicts.category_id) THEN 'model'
+  ELSE 'other' END
+"""
+
+
 def upgrade() -> None:
+    views.refuse_taken(op.get_bind())
     op.add_column("predictions", sa.Column("is_latest", sa.Boolean, nullable=False, server_default=sa.true()))
     op.execute(
         "UPDATE predictions SET is_latest = false WHERE EXISTS (SELECT 1 FROM predictions newer WHERE "
@@ -41,6 +53,7 @@ def upgrade() -> None:
         verdicts.create_check_constraint(
             "ck_verdicts_category_when_decided", "(category_id IS NULL) = (decision IN ('open', 'skipped'))"
         )
+    op.execute(WHOSE)
 
 
 def downgrade() -> None:

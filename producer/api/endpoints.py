@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
 from producer.api.answers import Enqueued, Health, Id, Listing, Listings, Prediction, Problem
-from producer.api.predictions import newest
+from producer.api.predictions import latest
 from producer.api.service import Service
 from producer.connections import Connections
 from producer.standings import standings
@@ -95,14 +95,14 @@ async def status(id: ProductId, service: Ask, response: Response) -> Listing:
 
 @router.get(
     "/listings/{id}/prediction",
-    summary="Its newest prediction",
+    summary="Its latest prediction",
     response_model=Prediction,
     response_model_exclude_none=True,
     responses={404: {"model": Listing, "description": "no prediction, and where the product stands"}},
     tags=["listings"],
 )
 async def prediction(id: ProductId, service: Ask) -> Prediction | Response:
-    """Return the newest prediction, of whichever model: its shelves of all three levels, and the ranked candidates."""
+    """Return the latest prediction, of whichever model: its shelves of all three levels, and the ranked candidates."""
     found = await service.ask(lambda servers: _prediction(servers, id))
     if isinstance(found, Listing):
         return JSONResponse(found.model_dump(mode="json", exclude_none=True), 404)
@@ -131,5 +131,5 @@ def _listing(servers: Connections, product_id: int) -> Listing:
 
 def _prediction(servers: Connections, product_id: int) -> Prediction | Listing:
     with servers.database.begin() as connection:
-        found = newest(connection, product_id)
+        found = latest(connection, product_id)
     return found or _listing(servers, product_id)

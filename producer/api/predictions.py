@@ -1,4 +1,4 @@
-"""A product's newest prediction, with names, from the store."""
+"""A product's latest prediction, with names, from the store."""
 
 from sqlalchemy import Connection, select
 
@@ -6,14 +6,12 @@ from producer.api.answers import Model, Prediction, Shelf
 from worker.contract.tables import candidates, categories, models, predictions
 
 
-def newest(connection: Connection, product_id: int) -> Prediction | None:
-    """Return the newest prediction, of whichever model, or None."""
+def latest(connection: Connection, product_id: int) -> Prediction | None:
+    """Return the latest prediction, of whichever model, or None."""
     query = (
         select(predictions, models.c.name, models.c.version)
         .join(models)
-        .where(predictions.c.product_id == product_id)
-        .order_by(predictions.c.predicted_at.desc(), models.c.version.desc())
-        .limit(1)
+        .where(predictions.c.product_id == product_id, predictions.c.is_latest)
     )
     row = connection.execute(query).one_or_none()
     if row is None:

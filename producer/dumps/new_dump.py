@@ -21,7 +21,7 @@ from worker.contract.dump import MAX_DOCUMENT_BYTES
 from worker.contract.fields import value_at
 from worker.contract.product import DocumentError, Product, to_product_id
 from worker.contract.settings import Settings
-from worker.contract.tables import verdicts
+from worker.contract.tables import categories, verdicts
 from worker.contract.urls import redact
 
 #: listings whose verdicts are asked for at a time
@@ -109,7 +109,7 @@ class NewDump:
             yield from self._listings.find(where, hint=[(field, ASCENDING)]).sort(field, ASCENDING)
 
     def _decided(self, ids: Sequence[int]) -> dict[int, int]:
-        query = select(verdicts.c.product_id, verdicts.c.category_id).where(verdicts.c.category_id.is_not(None))
+        query = select(verdicts.c.product_id, verdicts.c.category_id).join(categories).where(categories.c.level == 3)
         with self._database.begin() as connection:
             rows = connection.execute(query.where(among(connection, verdicts.c.product_id, ids)))
             return {row.product_id: row.category_id for row in rows}

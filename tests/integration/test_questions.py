@@ -167,7 +167,7 @@ def test_shelves_are_searched_in_both_languages(connection: Connection) -> None:
     """Every word somewhere in the path, whatever its case and accents; or the id."""
 
     def found(words: str, level: int | None = None) -> list[str]:
-        return [each.path for each in shelves.search(connection, words, level)]
+        return [each.path for each in shelves.matching(shelves.tree(connection, level), words)]
 
     assert found("velo SPORT") == ["SPORT > CYCLE > VÉLO ÉLECTRIQUE"]
     assert found("house cup") == ["MAISON > CUISINE > TASSE"]

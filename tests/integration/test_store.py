@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, select, text
+import sqlalchemy.exc
+from sqlalchemy import func, insert, select, text, update
 
 from tests.integration.conftest import register
 from tests.pictures import jpeg
@@ -14,12 +17,13 @@ from trainer.run import Run
 from worker import schema
 from worker.contract import views
 from worker.contract.database import Database
-from worker.contract.errors import Unavailable
+from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.messages import Page, Queue
 from worker.contract.product import Product
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
-from worker.contract.tables import candidates, categories, metadata, models, predictions, rejects
+from worker.contract.tables import candidates, categories, metadata, models, predictions, rejects, verdicts
+from worker.contract.verdicts import Decision
 from worker.outcome import Outcome, Prediction
 from worker.store import NotRegistered, Store
 
@@ -119,6 +123,54 @@ def test_a_copy_is_of_the_same_model_version(store: Store, settings: Settings, r
     assert [each.candidates for each in store.copies([Product(2, (b"a",))], 1)] == [RANKED]
     with pytest.raises(NotRegistered, match="version 9"):
         store.copies([Product(2, (b"a",))], 9)
+
+
+def latest(database: Database, product_id: int) -> list[int]:
+    """Versions of the product's latest prediction, of which there is one."""
+    with database.begin() as connection:
+        query = select(models.c.version).join(predictions).where(predictions.c.product_id == product_id)
+        return list(connection.scalars(query.where(predictions.c.is_latest)))
+
+
+def test_the_latest_prediction_is_that_of_the_model_asked_last(
+    store: Store, settings: Settings, database: Database, run: Run
+) -> None:
+    """A newer version's replaces the older one's; what a version that is rolled back to has known counts again."""
+    register(run, settings, version=2)
+    store.save(seen(run, 1, b"a"))
+    store.save(seen(run, 1, b"a", version=2))
+    store.save(seen(run, 2, b"b", version=2))
+    assert (latest(database, 1), latest(database, 2)) == ([2], [2])
+    store.save(Outcome(Page((1, 2)), known=[1, 2], known_version=2))
+    assert latest(database, 1) == [2]
+    store.save(Outcome(Page((1,)), known=[1], known_version=1))
+    assert (latest(database, 1), latest(database, 2)) == ([1], [2])
+    store.save(seen(run, 1, b"c"))
+    assert latest(database, 1) == [1]
+
+
+def test_two_models_at_once_leave_one_latest_prediction(settings: Settings, database: Database, run: Run) -> None:
+    """During a roll-out the same products may be saved under both: at worst a page is tried again, as pages are."""
+    register(run, settings, version=2)
+    ids = range(1, 57)
+
+    def save(version: int) -> None:
+        with closing(Store(settings)) as mine:
+            for start in range(0, 40, 4):
+                page = outcome(run, *ids[start : start + 20])
+                page.predictions = [replace(each, model_version=version) for each in page.predictions]
+                for _ in range(20):
+                    try:
+                        mine.save(page)
+                        break
+                    except Unavailable:
+                        continue
+                else:
+                    raise AssertionError("it never got through")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(save, (1, 2)))
+    assert all(len(latest(database, each)) == 1 for each in ids)
 
 
 def test_a_copy_is_of_the_same_models_name(store: Store, settings: Settings, run: Run) -> None:
@@ -312,6 +364,52 @@ def test_migrations_go_down_and_up_again(settings: Settings, database: Database)
         assert connection.scalar(text("SELECT 1")) == 1
     schema.migrate(settings)
     schema.check(settings)
+
+
+def test_rows_from_before_are_taken_along(settings: Settings, database: Database, store: Store, run: Run) -> None:
+    """Of several predictions the newest is the latest; a verdict from before tells whose category it is."""
+    from alembic import command
+
+    register(run, settings, version=2)
+    for version in (2, 1):
+        store.save(seen(run, 1, b"a", version=version))
+    store.save(seen(run, 2, b"b"))
+    store.save(seen(run, 3, b"c"))
+    listed = update(predictions).values(listed_category_id=1000000006)
+    decided = {"reviewer": "ada", "decided_at": datetime.now(UTC)}
+    given = {1: 1000000001, 2: 1000000006, 3: 1000000004}
+    with database.begin() as connection:
+        connection.execute(listed)
+        connection.execute(insert(verdicts), [{"product_id": k, "category_id": v, **decided} for k, v in given.items()])
+    command.downgrade(schema._config(settings), "0002")
+    with database.begin() as connection:
+        connection.execute(text("CREATE VIEW mine AS SELECT product_id, reviewer FROM verdicts"))
+    schema.migrate(settings)
+    with database.begin() as connection:
+        whose = dict(connection.execute(select(verdicts.c.product_id, verdicts.c.decision)).all())
+        assert len(connection.execute(text("SELECT * FROM mine")).all()) == 3
+    assert whose == {1: Decision.MODEL, 2: Decision.SELLER, 3: Decision.OTHER}
+    assert latest(database, 1) == [1]
+
+
+def test_views_of_analysts_are_left_alone(settings: Settings, database: Database) -> None:
+    """One that stands on ours is named, where it would have to go; one with a name that ours needs is not replaced."""
+    from alembic import command
+
+    with database.begin() as connection:
+        connection.execute(text("CREATE VIEW mine AS SELECT product_id FROM assignments"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    with pytest.raises(ShelverError, match="a view of yours called category_paths, .*: rename it, and migrate again"):
+        schema.migrate(settings)
+    if database.engine.dialect.name == "postgresql":
+        with database.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        with pytest.raises(sqlalchemy.exc.InternalError, match="view mine depends on view assignments") as caught:
+            command.downgrade(schema._config(settings), "0002")
+        assert (
+            schema._why(caught.value)
+            == "view mine depends on view assignments: drop it, migrate again, and make it anew"
+        )
 
 
 def test_migrating_at_the_same_time_is_safe(database_url: str) -> None:

@@ -19,7 +19,7 @@ from worker.contract.database import Database
 from worker.contract.errors import Unavailable
 from worker.contract.settings import Settings
 from worker.contract.tables import verdicts
-from worker.contract.taxonomy import Taxonomy
+from worker.contract.taxonomy import Taxonomy, path_id
 from worker.contract.verdicts import Decision
 
 TREE = "category_id,category_level1,category_level2,category_level3\n10,A,B,C\n11,A,B,D\n"
@@ -39,10 +39,11 @@ def test_a_verdict_corrects_a_label(database_url: str, tmp_path: Path) -> None:
         connection.execute(insert(verdicts), [{"product_id": each, **decided} for each in (1, 3, 999)])
         undecided = {"decision": Decision.OPEN, "reviewer": "ada", "decided_at": datetime.now(UTC)}
         connection.execute(insert(verdicts).values(product_id=5, **undecided))
+        connection.execute(insert(verdicts).values(product_id=2, **{**decided, "category_id": path_id("A", "B")}))
     dump = tmp_path / "train.bson"
     dump.write_bytes(b"".join(bson.encode(listing(each, b"%d" % each, category=10 + each // 3)) for each in range(6)))
     found = read_verdicts(database_url)
-    assert found == {1: 11, 3: 11, 999: 11}, "5 is still being looked at"
+    assert found == {1: 11, 3: 11, 999: 11}, "5 is still being looked at, and 2 has no label"
     outlined = outline(build(dump), categories, Recipe(validation=0, test=0), found)
     assert outlined.selection.labels.tolist() == [0, 1, 0, 1, 1, 1]
     assert outlined.selection.corrected == 1

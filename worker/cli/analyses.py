@@ -7,7 +7,7 @@ import typer
 
 from worker.cli import showing
 from worker.cli.output import opened
-from worker.cli.reading import Category, Counted, Since, Until, find_category, nothing, reading, tell
+from worker.cli.reading import MOST_ROWS, Category, Counted, Since, Until, find_category, nothing, reading, tell
 from worker.cli.showing import percent, print_table
 from worker.cli.spans import to_span, week_before
 
@@ -30,7 +30,7 @@ def summary(since: Since = None, until: Until = None) -> None:
         from worker.questions import summary as questions
 
         assigned = questions.assigned(connection, since, until)
-        days = questions.days(connection, since or datetime.now(UTC) - timedelta(days=DAYS), until)
+        days = questions.days(connection, since or _midnight() - timedelta(days=DAYS - 1), until)
         rejects = questions.rejects(connection)
         products = sum(assigned.values())
         if not products:
@@ -78,7 +78,7 @@ def disagreements(
     min_score: Annotated[float | None, typer.Option(min=0, max=1, help="with this score or a higher one")] = None,
     everything: Annotated[bool, typer.Option("--all", help="those that a person has decided, too")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=0, help="so many at most; when left out 50 in a table, else all")
+        int | None, typer.Option(min=0, max=MOST_ROWS, help="so many at most; when left out 50 in a table, else all")
     ] = None,
     form: Annotated[Literal["table", "csv", "jsonl"], typer.Option("--format", help="of what is printed")] = "table",
 ) -> None:
@@ -116,26 +116,35 @@ def drift(
         str | None, typer.Option(metavar="SINCE..UNTIL", help="the last whole week, Monday to Monday")
     ] = None,
     level: Annotated[int, typer.Option(min=1, max=3, help="of the categories and scores")] = 1,
+    model: Annotated[
+        str | None, typer.Option(metavar="[NAME:]VERSION", help="of this model; of all that wrote then when left out")
+    ] = None,
     limit: Limit = 20,
 ) -> None:
     """Show how the categories and scores of two spans of time differ, by the population stability index (PSI).
 
     A PSI below 0.1 is usually read as stable, one above 0.25 as much change; one as low as chance says nothing.
-    UNTIL is not part of a span. Every prediction written in a span counts, of whichever model.
+    UNTIL is not part of a span. A prediction counts by when it was written, be it the latest of its product or not.
 
     $ shelver-worker predictions drift --before 2026-10-01..2026-11-01 --after 2026-11-01..2026-12-01
     """
     now = datetime.now(UTC)
     spans = (to_span(before) if before else week_before(now, 2), to_span(after) if after else week_before(now))
-    with reading() as (_, connection):
+    with reading() as (settings, connection):
         from worker.questions.drift import drift as measure
+        from worker.questions.models import version
 
-        found = measure(connection, *spans, level)
+        model_id = version(connection, model, settings.model_name).id if model else None
+        found = measure(connection, *spans, level, model_id)
     if found.psi_categories is None or found.psi_scores is None:
         which = "before" if not found.before else "after"
-        tell(f"no predictions were written from {showing.told(spans[which == 'after'])}: choose another --{which}")
+        tell(f"no predictions were written {showing.told(spans[which == 'after'])}: choose another --{which}")
         return
     showing.print_drift(found, spans, limit)
+
+
+def _midnight() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 COMMANDS = (summary, compare, disagreements, drift)

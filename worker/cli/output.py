@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,9 +49,13 @@ def _raw(path: Path | None) -> Iterator[IO[bytes]]:
     else:
         target = path.resolve()  # a link goes on pointing to it
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        for number in (signal.SIGTERM, signal.SIGHUP):  # which would leave the part behind
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
             with part.open("wb") as file:
                 yield file
+            if target.exists():
+                shutil.copymode(target, part)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import typer
 
 from worker.cli import analyses
 from worker.cli.output import opened
-from worker.cli.reading import Category, Counted, Level, Since, Until, find_category, nothing, reading, tell
+from worker.cli.reading import MOST_ROWS, Category, Counted, Level, Since, Until, find_category, nothing, reading, tell
 from worker.cli.showing import print_predictions
 from worker.contract.errors import ShelverError
 
@@ -21,6 +21,8 @@ app = typer.Typer(name="predictions", invoke_without_command=True)
 
 #: of a table, unless --limit says otherwise
 ROWS_SHOWN = 50
+#: beyond which predictions are not counted
+MOST_COUNTED = 1_000_000
 Format = Literal["table", "csv", "parquet", "jsonl", "kaggle"]
 
 
@@ -45,7 +47,8 @@ def predictions(
         bool | None, typer.Option("--disagrees/--agrees", help="put elsewhere than by the seller, or not")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=0, help=f"so many at most; when left out {ROWS_SHOWN} in a table, else all")
+        int | None,
+        typer.Option(min=0, max=MOST_ROWS, help=f"so many at most; when left out {ROWS_SHOWN} in a table, else all"),
     ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="when left out by the ending of -o, without -o a table")
@@ -114,9 +117,10 @@ def _show(connection: "Connection", selection: "Selection", limit: int) -> None:
         nothing(connection)
         return
     print_predictions(rows, selection.level)
-    total = count(connection, selection, None)
+    total = count(connection, selection, max(MOST_COUNTED, len(rows) + 1))
     more = "; --limit shows more, and -o FILE.csv writes all" if len(rows) < total else ""
-    typer.echo(f"{len(rows):,} of {total:,} predictions, the highest scores first{more}")
+    counted = f"{total:,}" if total < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
+    typer.echo(f"{len(rows):,} of {counted} predictions, the highest scores first{more}")
 
 
 def _write(
@@ -127,7 +131,7 @@ def _write(
 
     from worker.cli.formats import WRITERS
     from worker.contract.views import latest_predictions
-    from worker.questions.selection import count, stream
+    from worker.questions.selection import stream
 
     names = tuple(latest_predictions.c.keys())
     if form == "kaggle":
@@ -135,13 +139,21 @@ def _write(
         names = ("product_id", "category_id")
     is_shown = output is not None and sys.stderr.isatty()
     with opened(output) as file, Progress(console=Console(stderr=True), disable=not is_shown, transient=True) as bar:
-        task = bar.add_task("writing", total=count(connection, selection, limit) if is_shown else None)
+        task = bar.add_task("writing", total=_total(connection, selection, limit) if is_shown else None)
         rows = Counted(stream(connection, selection, names, limit))
         WRITERS[form](latest_predictions, names, bar.track(rows, task_id=task), file)
     if not rows.count:
         nothing(connection)
     elif output is not None:
         tell(f"{rows.count:,} predictions written to {output}")
+
+
+def _total(connection: "Connection", selection: "Selection", limit: int | None) -> int | None:
+    """Return how many rows there will be, None when to count them takes as long as to write them."""
+    from worker.questions.selection import count
+
+    total = count(connection, selection, min(limit or MOST_ROWS, MOST_COUNTED))
+    return total if total < MOST_COUNTED else None
 
 
 def _check_level(connection: "Connection", selection: "Selection") -> None:

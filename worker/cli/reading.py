@@ -15,6 +15,9 @@ from worker.contract.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+#: that a limit may ask for
+MOST_ROWS = 10**12
+
 Category = Annotated[
     str | None,
     typer.Option(metavar="ID|NAME|PATH", help="put there or below by the model; names in French or English"),

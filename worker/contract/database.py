@@ -2,8 +2,10 @@
 
 import json
 import math
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -79,6 +81,7 @@ def make_engine(url: str, read_only: bool = False) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     if read_only:
+        event.listen(engine, "do_connect", _refuse_missing)
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
     return engine
 
@@ -94,8 +97,19 @@ def among(connection: Connection, column: Column[int], numbers: Sequence[int]) -
 def cause(error: Exception) -> str:
     """Return the driver's own first line, with the remedy where there is one."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
-    missing = "no such table" in lines[0] or ("relation" in lines[0] and "does not exist" in lines[0])
-    return lines[0][:300] + ("; run shelver-worker migrate" if missing else "")
+    missing = any(each in lines[0] for each in ("no such table", "no such column", "there is no file")) or (
+        "does not exist" in lines[0] and any(each in lines[0] for each in ("relation", "column"))
+    )
+    slow = "statement timeout" in lines[0]
+    remedy = "; run shelver-worker migrate" if missing else "; ask about less, of a shorter time" if slow else ""
+    return lines[0][:300] + remedy
+
+
+def _refuse_missing(_: object, __: object, arguments: Sequence[Any], ___: object) -> None:
+    """SQLite makes a file of any name that it is told, which is no help to who has mistyped one."""
+    path = str(arguments[0])
+    if path != ":memory:" and not path.startswith("file:") and not Path(path).exists():
+        raise sqlite3.OperationalError(f"there is no file {path}")
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

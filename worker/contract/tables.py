@@ -138,7 +138,11 @@ predictions = Table(
     _moment("queued_at", "when the product was enqueued"),
     _moment("predicted_at", "when the row was written"),
     Column(
-        "is_latest", Boolean, nullable=False, server_default=true(), comment="whether no other model predicted it since"
+        "is_latest",
+        Boolean,
+        nullable=False,
+        server_default=true(),
+        comment="whether it is the product's latest: of the model that was asked last",
     ),
     Index(None, "model_id", "fingerprint"),
     Index(None, "category_id", "score"),

@@ -42,7 +42,7 @@ def _(element: Seconds, compiler: Any, **options: Any) -> str:
 @compiles(Seconds, "sqlite")
 def _(element: Seconds, compiler: Any, **options: Any) -> str:
     begin, end = (compiler.process(each, **options) for each in element.clauses)
-    return f"((julianday({end}) - julianday({begin})) * 86400)"
+    return f"round((julianday({end}) - julianday({begin})) * 86400, 3)"  # it counts milliseconds, but in days
 
 
 @dataclass(frozen=True)

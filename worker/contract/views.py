@@ -1,7 +1,7 @@
 """The views that analysts query, column by column. `shelver-worker migrate` makes them, with comments on PostgreSQL.
 
 Whoever changes one adds a revision to migrations/versions with the new digest, or `migrate` would not make it anew.
-Joins are outer ones, so that a query that leaves names out does not pay for them.
+Joins are outer ones, so that on PostgreSQL a query that leaves names out does not pay for them.
 """
 
 import hashlib
@@ -136,6 +136,12 @@ def _assignments() -> View:
     ).where(p.is_latest)
 
 
+def _listed_at(level: int, name: str) -> Any:
+    """Return the seller's category at a level: sellers may name one of any level, by mistake or for want of a finer."""
+    above = {1: {1: _listed, 2: _listed2, 3: _listed1}, 2: {2: _listed, 3: _listed2}}[level]
+    return case({of: each.c[name] for of, each in above.items()}, value=_listed.c.level)
+
+
 def _disagreements() -> View:
     return view(
         "disagreements",
@@ -148,20 +154,19 @@ def _disagreements() -> View:
             **_MODEL,
             **_PREDICTED,
             **_LISTED,
-            "listed_level2_id": (_listed2.c.id, "the category above the seller's at level 2"),
-            "listed_level2": (_listed2.c.name, "its name in French"),
-            "listed_level2_en": (_listed2.c.name_en, "its name in English, null until translated"),
-            "listed_level1_id": (_listed1.c.id, "the category above the seller's at level 1"),
-            "listed_level1": (_listed1.c.name, "its name in French"),
-            "listed_level1_en": (_listed1.c.name_en, "its name in English, null until translated"),
+            "listed_level2_id": (_listed_at(2, "id"), "the seller's category at level 2, null where it is above that"),
+            "listed_level2": (_listed_at(2, "name"), "its name in French"),
+            "listed_level2_en": (_listed_at(2, "name_en"), "its name in English, null until translated"),
+            "listed_level1_id": (_listed_at(1, "id"), "the seller's category at level 1"),
+            "listed_level1": (_listed_at(1, "name"), "its name in French"),
+            "listed_level1_en": (_listed_at(1, "name_en"), "its name in English, null until translated"),
             "differs_at": (
                 case(
-                    (_listed1.c.id != p.level1_id, 1),
-                    (_listed2.c.id != p.level2_id, 2),
-                    (_listed1.c.id.is_(None), None),
-                    else_=3,
+                    (_listed_at(1, "id") != p.level1_id, 1),
+                    (_listed_at(2, "id") != p.level2_id, 2),
+                    (_listed.c.level == 3, 3),
                 ),
-                "the highest level at which they differ; null where the tree lacks the seller's category",
+                "the highest level at which they differ; null where the seller's category does not tell",
             ),
             **_WHEN,
             "verdict": (v.decision, "seller, model or other; skipped, open; null before anybody looked"),
@@ -172,7 +177,7 @@ def _disagreements() -> View:
         and_(
             p.is_latest,
             p.listed_category_id != p.category_id,
-            or_(m.level == 3, _listed2.c.id.is_(None), p.level2_id != _listed2.c.id),
+            or_(m.level == 3, _listed_at(2, "id").is_(None), p.level2_id != _listed_at(2, "id")),
         )
     )
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, exists, select
 
+from worker.contract.tables import verdicts
 from worker.contract.views import disagreements
 from worker.questions.levels import category_of
 from worker.questions.selection import FETCHED
@@ -30,5 +31,7 @@ def ranked(
     if min_score is not None:
         query = query.where(d.score >= min_score)
     if undecided:
-        query = query.where(d.verdict_category_id.is_(None))
+        # Not by the view's own column: PostgreSQL would expect a row at most, and sort them all.
+        decided = exists().where(verdicts.c.product_id == d.product_id, verdicts.c.category_id.is_not(None))
+        query = query.where(~decided)
     yield from connection.execute(query, execution_options={"yield_per": FETCHED})

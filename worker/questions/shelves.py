@@ -47,16 +47,11 @@ def tree(connection: Connection, level: int | None = None) -> list[Shelf]:
     return sorted((Shelf(*row) for row in connection.execute(query)), key=lambda each: (each.path, each.category_id))
 
 
-def search(connection: Connection, words: str, level: int | None = None, limit: int = 50) -> list[Shelf]:
-    """Return the categories with every word somewhere in their path, or with the id; the shortest path first.
+def matching(shelves: Iterable[Shelf], words: str) -> list[Shelf]:
+    """Return those with every word somewhere in their path, or with the id; the shortest path first.
 
     Words are of either language, their case and accents are of no account. Without any, all match.
     """
-    return matching(tree(connection, level), words)[:limit]
-
-
-def matching(shelves: Iterable[Shelf], words: str) -> list[Shelf]:
-    """Return those that `search` finds among `shelves`."""
     wanted = _plain(words).split()
     found = [each for each in shelves if str(each.category_id) == words.strip() or _has_all(each, wanted)]
     return sorted(found, key=lambda each: (len(each.path), each.path, each.category_id))

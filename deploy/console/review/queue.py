@@ -6,7 +6,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
 from worker.contract.tables import predictions, verdicts
 from worker.contract.verdicts import Decision
@@ -47,8 +60,10 @@ class Waiting:
 
     def free(self, reviewer: str, now: datetime) -> Select[Any]:
         """Select the same of what `reviewer` may get, in no order."""
-        is_free = or_(_held.c.product_id.is_(None), may_take(_held, reviewer, now))
-        return self.rows().outerjoin(_held, _held.c.product_id == p.product_id).where(is_free)
+        # Not an outer join: PostgreSQL would expect a row at most, and sort them all.
+        return self.rows().where(
+            ~exists().where(_held.c.product_id == p.product_id, not_(may_take(_held, reviewer, now)))
+        )
 
     def ranked(self, rows: Select[Any], start: Place | None) -> Select[Any]:
         """Return the rows from `start` on, best first; both databases read them in the order of an index."""

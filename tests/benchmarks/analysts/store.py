@@ -150,7 +150,7 @@ def _predict(
                 int(tree.level2[place]), float(level2_score[row]), int(tree.level1[place]), float(level1_score[row]),
                 1 + identity % 4, identity.to_bytes(16, "big"), int(tree.level3[listed[at]]),
                 (Queue.NEW if identity % 8 else Queue.BACKFILL).value, queued,
-                queued + timedelta(seconds=float(lag[at])), bool(is_latest[at]),
+                queued + timedelta(seconds=round(float(lag[at]), 3)), bool(is_latest[at]),
             ))  # fmt: skip
             ranked.append((identity, model_id, 1, int(tree.level3[place]), float(score[at])))
             ranked += [
@@ -207,11 +207,8 @@ class _Writer:
                 copy.write_row(row)
 
     def settle(self) -> None:
-        """Let the server see what is there, as its own housekeeping does in time."""
-        if isinstance(self._connection, sqlite3.Connection):
-            self._connection.commit()
-            self._connection.execute("ANALYZE")
-        else:
+        """Let PostgreSQL know what is there, as its autovacuum does in time; nobody does that for SQLite."""
+        if not isinstance(self._connection, sqlite3.Connection):
             self._connection.execute("VACUUM ANALYZE")
 
     def close(self) -> None:
