@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from bson.int64 import Int64
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from typer.testing import CliRunner
 
 from tests.integration.conftest import register, tiny_network
@@ -298,6 +298,7 @@ def predict(database: Database, run: Run, version: int, answers: dict[int, int])
             }
             for product, category in answers.items()
         ]  # fmt: skip
+        connection.execute(update(predictions).where(predictions.c.product_id.in_(answers)).values(is_latest=False))
         connection.execute(insert(predictions), made)
 
 

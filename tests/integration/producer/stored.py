@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from worker.contract.database import Database
 from worker.contract.messages import Queue
@@ -33,6 +33,7 @@ def store_prediction(database: Database, product_id: int, version: int = 1, scor
     key = {"product_id": product_id, "model_id": version}
     ranked = [{**key, "rank": 2, "category_id": PLATE, "score": 0.125}, {**key, "rank": 1, "category_id": CUP}]
     with database.begin() as connection:
+        connection.execute(update(predictions).where(predictions.c.product_id == product_id).values(is_latest=False))
         connection.execute(insert(predictions).values(**key, score=score, **shelves, **facts, **times))
         connection.execute(insert(candidates), [{"score": score, **each} for each in ranked])
 
