@@ -94,6 +94,7 @@ def _options(settings: configuration.Settings) -> dict[str, object]:
         "theme.primaryColor": "#1f6fb4",
         "theme.baseFontSize": 15,
         "theme.headingFontSizes": ["1.75rem", "1.4rem", "1.2rem"],
+        "theme.metricValueFontSize": "1.5rem",
     }
 
 

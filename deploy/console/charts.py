@@ -13,7 +13,7 @@ BLUE, PALE, RED, GREY = "#1f6fb4", "#9dbfdc", "#c8553d", "#8a8f98"
 NAME_PIXELS = 230
 #: of a bar at least, and of all where there are few
 BAR_PIXELS, FEW_PIXELS = 11, 130
-HEIGHT_PIXELS = 330
+HEIGHT_PIXELS, DAILY_HEIGHT_PIXELS = 330, 260
 WHOLE = alt.Scale(domain=[0, 1])
 
 
@@ -113,7 +113,7 @@ def _by_day(rows: pd.DataFrame, title: str, axis: str, form: str, scale: alt.Sca
     texts = rows.assign(label=rows.day.dt.strftime("%d %b"), day=rows.day.dt.strftime("%a %d %b %Y"))
     several = rows.series.nunique() > 1
     colours = alt.Scale(range=[PALE, BLUE] if several else [BLUE])
-    return alt.Chart(texts, title=_title(title), height=HEIGHT_PIXELS).encode(
+    return alt.Chart(texts, title=_title(title), height=DAILY_HEIGHT_PIXELS).encode(
         x=alt.X(
             "label:O",
             title="day (UTC)",

@@ -53,7 +53,13 @@ REASONS = {
 def show_days() -> None:
     """Show predictions and lag by day."""
     days = st.segmented_control(
-        "Last", SPANS_DAYS, default=SPANS_DAYS[0], required=True, format_func="{} days".format, key="days of history"
+        "Last",
+        SPANS_DAYS,
+        default=SPANS_DAYS[0],
+        required=True,
+        format_func="last {} days".format,
+        key="days of history",
+        label_visibility="collapsed",
     )
     rows = asked(summary.days, _midnight() - timedelta(days=days - 1))
     if not rows:

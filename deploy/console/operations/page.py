@@ -92,11 +92,11 @@ def _now() -> None:
 
 
 def _show_queue(load: Load) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
+    queue, depth, in_flight, oldest = st.columns(4)
+    with queue.container(gap="xsmall"):
         st.markdown(f"**{load.queue}**", help=QUEUES[load.queue])
         paused = load.is_paused
         st.badge("paused" if paused else "open", color="orange" if paused else "green", help=STATES[paused])
-    depth, in_flight, oldest = st.columns(3)
     depth.metric("depth, pages", f"{load.depth:,}", help=DEPTH)
     in_flight.metric("in flight, pages", f"{load.in_flight:,}", help=IN_FLIGHT)
     oldest.metric("oldest", _duration(load.oldest_seconds), help=OLDEST)
@@ -116,11 +116,12 @@ def _show_servers(servers: list[Dependency]) -> None:
         place.metric(
             each.name,
             "no answer" if fails else f"{_figure(each.milliseconds, '.1f')} ms",
-            delta="fails" if fails else "answers",
-            delta_color="red" if fails else "green",
+            delta="fails" if fails else None,
+            delta_color="red",
             delta_arrow="off",
             help=f"{plain(each.address)}\n\n{SERVERS[each.name]}{ANSWERS_LATE}",
             border=True,
+            height="stretch",
         )
 
 

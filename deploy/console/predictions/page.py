@@ -22,6 +22,7 @@ PAGE = 24
 COLUMNS = 6
 #: pixels of a picture's side in the grid
 SIDE = 180
+NBSP = "\N{NO-BREAK SPACE}"
 #: beyond which results are not counted
 MOST_COUNTED = 10_000
 COUNT_SECONDS = 60
@@ -120,7 +121,7 @@ def _card(row: Row[Any], level: int, picture: Thumbnail | None) -> None:
         icon=":material/open_in_full:",
         icon_position="right",
     )
-    at_level = f" :gray[({percent(_score(row, level))} at level {level})]" if level < LEVELS[-1] else ""
+    at_level = f" :gray[({percent(_score(row, level))} at{NBSP}level{NBSP}{level})]" if level < LEVELS[-1] else ""
     lines = [f"**{percent(row.score)}**{at_level}", plain(both_names(row.category, row.category_en))]
     listed = row.listed_category_id
     if listed is not None and listed != row.category_id:

@@ -11,8 +11,8 @@ from worker.contract.verdicts import Decision
 
 #: pixels of a picture's side, at most
 SIDE = 480
-#: the narrowest column for a model's answer
-COLUMN_PIXELS = 270
+#: the narrowest column for a model's answer, and how many stand side by side at most
+COLUMN_PIXELS, MOST_COLUMNS = 270, 3
 #: how long pictures are kept, for a page is run anew at every click
 KEPT_SECONDS = 30
 ASSIGNED_BY = {
@@ -37,7 +37,8 @@ def product(detail: Detail) -> None:
     with about:
         show_pictures(detail.product_id)
         _standing(detail)
-    side_by_side = models.grid(min_column_width=COLUMN_PIXELS, border=True)
+    count = min(max(len(detail.answers), 1), MOST_COLUMNS)
+    side_by_side = models.grid(count, min_column_width=COLUMN_PIXELS, border=True)
     for answer in detail.answers:
         with side_by_side.cell(), st.container(gap="xsmall"):
             _answer(answer, detail)

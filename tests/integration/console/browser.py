@@ -24,6 +24,7 @@ TIMEOUT_MILLISECONDS = 30_000
 STOP_SECONDS = 20
 #: a folder; set, it gets the pictures that tests take of pages
 SCREENSHOTS = "SCREENSHOTS"
+LINK = '[data-testid="stSidebarNavLink"]'
 IDLE = '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
 
 
@@ -86,11 +87,26 @@ def visit(page: Page, path: str) -> None:
     settle(page)
 
 
+def go(page: Page, name: str) -> None:
+    """Go to another page by its link in the sidebar, and wait until it is all there."""
+    page.locator(LINK, has_text=name).click()
+    page.wait_for_url(f"**/{name.lower()}*")
+    settle(page)
+
+
 def settle(page: Page) -> None:
     """Wait until the console has answered all that was asked of it, and shows nothing old any more."""
     page.wait_for_timeout(150)  # what was just clicked has begun by then
     page.wait_for_selector(IDLE, state="attached")
     expect(page.locator('[data-stale="true"], [data-testid="stSkeleton"]')).to_have_count(0)
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    """Have a file classified on the page that does it."""
+    with page.expect_response(lambda response: response.request.method == "PUT"):  # the button works before, too
+        page.locator('input[type="file"]').set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
+    page.get_by_role("button", name="Classify", exact=True).click()
+    settle(page)
 
 
 def text(locator: Locator) -> str:

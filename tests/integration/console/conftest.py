@@ -1,4 +1,4 @@
-"""A line, the console on it, and a browser, shared by the tests of a module as far as they can be."""
+"""Lines, a console on one that is filled, and a browser, shared by tests as far as they can be."""
 
 import os
 import shutil
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pymongo import MongoClient
 
 from tests.conftest import create_database
 from tests.integration.conftest import register
 from tests.integration.console.browser import SCREEN, TIMEOUT_MILLISECONDS, Served, chromium, served, watch
+from tests.integration.console.filled import fill
 from trainer.run import Run
-from trainer.serve.server import ModelServer
 from worker import schema
 from worker.contract.settings import Settings
 
@@ -22,40 +23,47 @@ OpenTab = Callable[[Served], Page]
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="module")
-def line(
-    mongo_url: str,
-    redis_url: str,
-    model_server: ModelServer,
-    run: Run,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Settings:
-    """Settings of a line whose every server is real, on an empty catalog and a migrated store of the module's own.
-
-    The store is SQLite; @pytest.mark.parametrize("line", ["postgresql"], indirect=True) makes it PostgreSQL. Tests that
-    do it go last in their module: console and line are started anew for them.
-    """
-    database_url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}"
-    if getattr(request, "param", "sqlite") == "postgresql":
-        database_url = create_database(request.getfixturevalue("postgres_url"))
+def _line(request: pytest.FixtureRequest, database_url: str) -> Settings:
+    """Return settings of a line whose every server is real, on an empty catalog and a migrated store."""
     settings = Settings(
-        mongo_url=mongo_url,
+        mongo_url=request.getfixturevalue("mongo_url"),
         mongo_database=f"test_{uuid.uuid4().hex}",
-        redis_url=redis_url,
+        redis_url=request.getfixturevalue("redis_url"),
         database_url=database_url,
-        serving_address=model_server.address,
+        serving_address=request.getfixturevalue("model_server").address,
         connect_timeout_seconds=2,
     )
     schema.migrate(settings)
-    register(run, settings)
+    register(request.getfixturevalue("run"), settings)
     return settings
 
 
 @pytest.fixture(scope="module")
-def console(line: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The console on that line: its URL, and its log."""
-    with served(line, tmp_path_factory.mktemp("console")) as running:
+def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a line of the module's own, whose every server is real; nothing is listed or predicted yet.
+
+    The store is SQLite; @pytest.mark.parametrize("line", ["postgresql"], indirect=True) makes it PostgreSQL. Tests that
+    do it go last in their module: the line is made anew for them.
+    """
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return _line(request, create_database(request.getfixturevalue("postgres_url")))
+    return _line(request, f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
+
+
+@pytest.fixture(scope="package")
+def stocked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Iterator[Settings]:
+    """A line that is filled; tests write no more than verdicts."""
+    settings = _line(request, f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
+    fill(settings, run)
+    yield settings
+    with MongoClient(settings.mongo_url) as client:
+        client.drop_database(settings.mongo_database)
+
+
+@pytest.fixture(scope="package")
+def console(stocked: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The console on that filled line: its URL, and its log."""
+    with served(stocked, tmp_path_factory.mktemp("console")) as running:
         yield running
 
 
@@ -96,7 +104,7 @@ def open_tab(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def page(open_tab: OpenTab, console: Served) -> Page:
-    """A new visitor's tab on the module's console."""
+    """A new visitor's tab on the shared console."""
     return open_tab(console)
 
 

@@ -1,6 +1,5 @@
 """Classify: pictures from anywhere, the served model's best at each level, and the visit's register."""
 
-import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,10 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
-import numpy as np
 import pytest
 import streamlit as st
-from PIL import Image
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from sqlalchemy import delete, update
@@ -23,6 +20,7 @@ from deploy.console.classify.classifying import Source
 from deploy.console.classify.fetch import fetch
 from deploy.console.text import JOINER, percent
 from tests.faults.proxies import PREDICT, ModelProxy
+from tests.integration.console.answers import said
 from tests.pictures import draw, encode, huge_png, jpeg, listing
 from trainer.graph import Classifier
 from trainer.publishing.registry import keep_categories
@@ -111,14 +109,7 @@ def errors(test: AppTest) -> list[str]:
 
 def expected(classifier: Classifier, run: Run, *pictures: bytes) -> list[tuple[int, str]]:
     """What the graph says of one product, asked directly."""
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(each)).convert("RGB")) for each in pictures])
-    owners = np.zeros(len(pictures), np.int64), np.arange(len(pictures), dtype=np.int32)
-    said = {name: values.numpy()[0] for name, values in classifier(pixels, *owners).items()}
-    found = []
-    for prefix in ("level1_", "level2_", ""):
-        for identity, score in list(zip(said[f"{prefix}category"], said[f"{prefix}score"], strict=True))[:4]:
-            found.append((int(100 * float(score)), run.taxonomy.by_id[int(identity)].name))
-    return found
+    return [(int(100 * score), run.taxonomy.by_id[each].name) for each, score in said(classifier, *pictures)]
 
 
 def test_a_picture_gets_its_best_four_at_each_level(open_page: Open, classifier: Classifier, run: Run) -> None:

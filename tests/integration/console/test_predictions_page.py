@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
+from deploy.console.predictions.page import NBSP
 from deploy.console.predictions.thumbnails import NO_PICTURE, WITHDRAWN
 from deploy.local.servers import free_port
 from tests.integration.console.shown import texts
@@ -159,7 +160,7 @@ def test_a_shelf_is_found_by_words(visit: Visit) -> None:
     assert [test.selectbox(key=f"shelf-level{level}").value for level in (1, 3)] == [path_id("SPORT"), BALL]
     test.selectbox(key="shelf-level1").set_value(HOME).run()
     assert test.query_params["shelf"] == str(HOME)
-    assert "(99.0 % at level 1)" in texts(test)
+    assert "(99.0 % at level 1)" in texts(test).replace(NBSP, " ")
 
 
 def test_a_product_has_all_that_is_known(visit: Visit) -> None:

@@ -19,15 +19,15 @@ from deploy.console.text import JOINER
 from deploy.local.processes import Processes
 from deploy.local.servers import free_port
 from tests.integration.console import names
-from tests.integration.console.browser import Served, picture, served, settle, text, visit
+from tests.integration.console.browser import LINK, Served, go, picture, served, settle, text, upload, visit
 from tests.integration.console.conftest import OpenTab
+from tests.pictures import jpeg
 from worker import schema
 from worker.contract.errors import Unavailable
 from worker.contract.settings import Settings
 
 PAGES = ["Classify", "Predictions", "Review", "Models", "Operations"]
 SECRET = "correct horse battery"  # noqa: S105 - of no console but ours
-LINK = '[data-testid="stSidebarNavLink"]'
 
 
 def links(page: Page) -> list[str]:
@@ -44,11 +44,9 @@ def test_every_page_is_a_click_away(page: Page, console: Served) -> None:
     expect(page).to_have_url(f"{console.url}/classify")
     assert links(page) == PAGES
     for name in PAGES:
-        link = page.locator(LINK, has_text=name)
-        expect(link).to_be_in_viewport(ratio=1)
-        link.click()
+        expect(page.locator(LINK, has_text=name)).to_be_in_viewport(ratio=1)
+        go(page, name)
         expect(page).to_have_url(f"{console.url}/{name.lower()}")
-        settle(page)
         assert not failures(page)
         picture(page, name.lower())
 
@@ -127,20 +125,38 @@ def test_a_new_tab_gains_nobody_a_try() -> None:
     assert gate.seconds_closed() == 2
 
 
-def test_pages_open_while_servers_are_down(open_tab: OpenTab, tmp_path: Path) -> None:
-    """MongoDB, Redis and the model server away: every page is there and says so itself, and none fails."""
+NO_PREDICTIONS = ["The store has no predictions yet: shelver-producer backfill enqueues what is in the catalog."]
+#: page -> what it says of an empty store, of a model server that is away, or of others
+MISSING = {
+    "Classify": ["(SHELVER_SERVING_ADDRESS)"],
+    "Predictions": NO_PREDICTIONS,
+    "Review": NO_PREDICTIONS,
+    "Models": ["(SHELVER_SERVING_ADDRESS)", "No model is registered yet: shelver-trainer publish"],
+    "Operations": [*(f"(SHELVER_{each})" for each in ("MONGO_URL", "REDIS_URL", "SERVING_ADDRESS")), "no predictions"],
+}
+
+
+def test_what_is_empty_or_down_is_a_sentence_on_every_page(open_tab: OpenTab, tmp_path: Path) -> None:
+    """Nothing stored, and MongoDB, Redis and the model server away: each page says what to do, and none fails."""
     settings = Settings(
         database_url=f"sqlite:///{tmp_path / 'store.db'}",
         mongo_url=f"mongodb://127.0.0.1:{free_port()}/",
         redis_url=f"redis://127.0.0.1:{free_port()}/0",
         serving_address=f"127.0.0.1:{free_port()}",
-        connect_timeout_seconds=0.5,
+        connect_timeout_seconds=0.2,
     )
     schema.migrate(settings)
     with served(settings, tmp_path) as console:
         page = open_tab(console)
-        for name in PAGES:
-            visit(page, f"/{name.lower()}")
+        visit(page, "/classify")
+        upload(page, "cup.jpg", jpeg(1))
+        for name, told in MISSING.items():
+            go(page, name)
+            if name == "Review":
+                page.get_by_label("Your name", exact=True).fill("Anna")
+                page.keyboard.press("Enter")
+            for each in told:
+                expect(page.get_by_test_id("stAlert").filter(has_text=each)).to_have_count(1)
             assert links(page) == PAGES
             assert not failures(page)
             picture(page, f"{name.lower()}-servers-down")
@@ -220,12 +236,16 @@ def test_other_sites_reach_nothing_through_a_visitors_browser(
 
 
 @pytest.mark.parametrize("line", ["postgresql"], indirect=True)
-def test_pages_open_on_postgresql_by_their_own_addresses(page: Page, line: Settings) -> None:
-    """A bookmark leads to its page; the sidebar has the servers' addresses, without user or password."""
-    for name in PAGES[1:4]:
-        visit(page, f"/{name.lower()}")
+def test_pages_open_on_postgresql(open_tab: OpenTab, line: Settings, tmp_path: Path) -> None:
+    """None fails; the sidebar has the servers' addresses, without user or password."""
+    with served(line, tmp_path) as console:
+        page = open_tab(console)
+        visit(page, "/predictions")
+        for name in ("Review", "Models"):
+            assert not failures(page)
+            go(page, name)
         assert not failures(page)
-    read = text(page.locator('[data-testid="stSidebarUserContent"]'))
+        read = text(page.locator('[data-testid="stSidebarUserContent"]'))
     assert "postgresql+psycopg://***@" in read
     assert line.mongo_url in read
     assert line.serving_address in read
