@@ -260,6 +260,16 @@ def test_drift_is_the_population_stability_index(connection: Connection) -> None
     assert [(each.low, each.high, each.part.before_share) for each in found.scores] == [(0.1, 0.2, 0), (0.9, 1.0, 1)]
 
 
+def test_drift_between_models_is_of_what_both_predicted(connection: Connection) -> None:
+    """The same products on either side, so that chance has no part in it."""
+    old, new = model_id(connection, "old"), model_id(connection, "new")
+    found = drift.between_models(connection, old, new, 3)
+    assert found.before == found.after == comparison.compare(connection, old, new).both > 0
+    assert (found.chance_categories, found.chance_scores) == (None, None)
+    assert sum(each.part.before for each in found.categories) == sum(each.part.after for each in found.scores)
+    assert drift.between_models(connection, old, 99).psi_categories is None
+
+
 def test_drift_can_be_of_one_model_and_has_no_index_without_products(connection: Connection) -> None:
     """An empty span is no drift."""
     spans = (BEFORE, AFTER), (AFTER, AFTER + timedelta(7))

@@ -1,11 +1,12 @@
-"""Whether what comes in has changed: the mix of categories and the scores, of two spans of time, by their PSI."""
+"""Whether categories and scores have changed, from one span of time or one model to another, by their PSI."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from worker.contract.tables import categories, predictions
 from worker.questions.levels import bin_of, category_of, p, score_of
@@ -52,7 +53,7 @@ class BinPart:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far two spans are apart.
+    """How far two spans, or two models, are apart.
 
     The population stability index is the sum of (a - b) * ln(a / b) over the shares a after and b before, an empty one
     set to EMPTY_SHARE. It is usually read as: below 0.1 stable, to 0.25 some change, above that much (Siddiqi, Credit
@@ -67,7 +68,7 @@ class Drift:
     #: None when a span has no products
     psi_categories: float | None
     psi_scores: float | None
-    #: what two spans of the same kind and of these sizes would come to
+    #: what two spans of the same kind and of these sizes would come to; None of two models
     chance_categories: float | None
     chance_scores: float | None
     #: the largest part first
@@ -81,11 +82,32 @@ def drift(connection: Connection, before: Span, after: Span, level: int = 1, mod
 
     A product that was predicted again since then, by the same model, counts when it was predicted last.
     """
-    score = bin_of(score_of(predictions, level), SCORE_BINS)
-    mixes = [_counts(connection, category_of(predictions, level), span, model_id) for span in (before, after)]
-    scores = [_counts(connection, score, span, model_id) for span in (before, after)]
-    by_category, by_bin = _parts(*mixes), _parts(*scores)
-    sizes = (sum(mixes[0].values()), sum(mixes[1].values()))
+    of_model = [] if model_id is None else [p.model_id == model_id]
+    spans = ([p.predicted_at >= since, p.predicted_at < until, *of_model] for since, until in (before, after))
+    return _drift(connection, level, *spans)
+
+
+def between_models(connection: Connection, old_id: int, new_id: int, level: int = 1) -> Drift:
+    """Return how the predictions of two models differ on the products that both predicted, at a level.
+
+    Chance has no part in it: they are the same products.
+    """
+    other = predictions.alias("other")
+
+    def of(model_id: int, other_id: int) -> list[ColumnElement[bool]]:
+        both = exists().where(other.c.product_id == p.product_id, other.c.model_id == other_id)
+        return [p.model_id == model_id, both]
+
+    found = _drift(connection, level, of(old_id, new_id), of(new_id, old_id))
+    return replace(found, chance_categories=None, chance_scores=None)
+
+
+def _drift(
+    connection: Connection, level: int, before: Iterable[ColumnElement[bool]], after: Iterable[ColumnElement[bool]]
+) -> Drift:
+    counted = [_counts(connection, level, conditions) for conditions in (before, after)]
+    by_category, by_bin = (_parts(*sides) for sides in zip(*counted, strict=True))
+    sizes = (sum(counted[0][0].values()), sum(counted[1][0].values()))
     c = categories.c
     named = select(c.id, c.name, c.name_en).where(c.level <= level)
     names = {row.id: (row.name, row.name_en) for row in connection.execute(named)}
@@ -100,11 +122,18 @@ def drift(connection: Connection, before: Span, after: Span, level: int = 1, mod
     )
 
 
-def _counts(connection: Connection, key: ColumnElement[int], span: Span, model_id: int | None) -> dict[int, int]:
-    query = select(key, func.count()).where(p.predicted_at >= span[0], p.predicted_at < span[1]).group_by(key)
-    if model_id is not None:
-        query = query.where(p.model_id == model_id)
-    return {row[0]: row[1] for row in connection.execute(query)}
+def _counts(
+    connection: Connection, level: int, conditions: Iterable[ColumnElement[bool]]
+) -> tuple[Counter[int], Counter[int]]:
+    """Return how many predictions there are of each category, and in each bin of scores; both of one moment."""
+    category, place = category_of(predictions, level), bin_of(score_of(predictions, level), SCORE_BINS).label("place")
+    by_category: Counter[int] = Counter()
+    by_bin: Counter[int] = Counter()
+    query = select(category, place, func.count()).where(*conditions).group_by(category, place)
+    for key, bin_, count in connection.execute(query):
+        by_category[key] += count
+        by_bin[bin_] += count
+    return by_category, by_bin
 
 
 def _parts(before: Mapping[int, int], after: Mapping[int, int]) -> dict[int, Part]:

@@ -1,4 +1,4 @@
-"""What changed between two weeks: the mix of categories, and the scores."""
+"""What changed between two weeks, or from one model to another: the mix of categories, and the scores."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -21,8 +21,9 @@ WEEK = timedelta(weeks=1)
 CHARTED = 12
 #: as the index is usually read
 STABLE, MUCH = 0.1, 0.25
-PSI = """The population stability index is the sum of (a - b) · ln(a / b) over all shares, a of the second week and b of
-the first. It is usually read as: **below 0.1** stable, **to 0.25** some change, **above** much change.
+PSI = """The population stability index is the sum of (a - b) · ln(a / b) over all shares, a of the second week
+(or model) and b of the first. It is usually read as: **below 0.1** stable, **to 0.25** some change, **above** much
+change.
 
 Many parts of few products differ by chance: an index that is no larger than what is given for chance says nothing.
 
@@ -31,7 +32,23 @@ products, and whether a new model is served."""
 
 
 def show_drift(chosen: Chosen) -> None:
-    """Show how the mix of categories and the scores differ between two weeks."""
+    """Show how the mix of categories and the scores differ between two weeks, or between two models."""
+    others = [each for each in chosen.versions if each.id != chosen.model.id]
+    between = ["two weeks", "two models"] if others else ["two weeks"]
+    if st.segmented_control("Between", between, default=between[0], required=True, key="between") == between[0]:
+        _between_weeks(chosen)
+        return
+    other = st.selectbox(f"From one to {plain(str(chosen.model))}", others, key="older model", width=300)
+    found = asked(drift.between_models, other.id, chosen.model.id, chosen.level)
+    if found.before:
+        _show(found, chosen.level, (str(other), str(chosen.model)))
+    else:
+        st.info(
+            "No product has predictions of both models: `shelver-producer backfill` has the newer one predict some."
+        )
+
+
+def _between_weeks(chosen: Chosen) -> None:
     span = asked(summary.span)
     weeks = _weeks(*span) if span else []
     if len(weeks) < 2:
@@ -50,8 +67,12 @@ def show_drift(chosen: Chosen) -> None:
     if not (found.before and found.after):
         st.info("One of these weeks has no predictions: choose another.")
         return
-    _show_indices(found, chosen.level)
-    _show_mix(found, chosen.level, (_week(before), _week(after)))
+    _show(found, chosen.level, (_week(before), _week(after)))
+
+
+def _show(found: Drift, level: int, sides: tuple[str, str]) -> None:
+    _show_indices(found, level)
+    _show_mix(found, level, sides)
 
 
 def _show_indices(found: Drift, level: int) -> None:
@@ -65,7 +86,7 @@ def _show_indices(found: Drift, level: int) -> None:
         place.metric(
             what,
             f"{psi:.3f}",
-            f"{reading} (by chance {chance:.3f})",
+            reading if chance is None else f"{reading} (by chance {chance:.3f})",
             delta_color=colour,
             delta_arrow="off",
             help=PSI,
@@ -81,26 +102,26 @@ def _reading(psi: float, chance: float) -> tuple[str, Literal["gray", "green", "
     return ("some change", "orange") if psi <= MUCH else ("much change", "red")
 
 
-def _show_mix(found: Drift, level: int, weeks: tuple[str, str]) -> None:
+def _show_mix(found: Drift, level: int, sides: tuple[str, str]) -> None:
     left, right = st.columns(2)
     names = {each.category_id: both_names(each.name, each.name_en) for each in found.categories}
     often = Counter(names.values())  # names repeat, and two bars would be one
     mix = [
-        {"name": name if often[name] == 1 else f"{name} ({each.category_id})", "series": week, "share": share}
+        {"name": name if often[name] == 1 else f"{name} ({each.category_id})", "series": side, "share": share}
         for each in found.categories[:CHARTED]
         for name in [names[each.category_id]]
-        for week, share in zip(weeks, (each.part.before_share, each.part.after_share), strict=True)
+        for side, share in zip(sides, (each.part.before_share, each.part.after_share), strict=True)
     ]
     title = f"Categories of level {level} that moved most"
-    left.altair_chart(charts.pairs(pd.DataFrame(mix), weeks, title, "share of products (%)"), alt=title)
+    left.altair_chart(charts.pairs(pd.DataFrame(mix), sides, title, "share of products (%)"), alt=title)
     outline = [
-        {"low": each.low, "series": week, "share": share}
+        {"low": each.low, "series": side, "share": share}
         for each in found.scores
-        for week, share in zip(weeks, (each.part.before_share, each.part.after_share), strict=True)
+        for side, share in zip(sides, (each.part.before_share, each.part.after_share), strict=True)
     ]
     outline += [each | {"low": found.scores[-1].high} for each in outline[-2:]]
     title = f"Scores of level {level}"
-    right.altair_chart(charts.steps(pd.DataFrame(outline), weeks, title, "share of products (%)"), alt=title)
+    right.altair_chart(charts.steps(pd.DataFrame(outline), sides, title, "share of products (%)"), alt=title)
     values = [(each.name, each.name_en, *asdict(each.part).values()) for each in found.categories]
     columns = ["category", "in English", "before", "after", "share before", "share after", "part of PSI"]
     config = {

@@ -40,7 +40,7 @@ def show() -> None:
     """Show the page."""
     st.title("Models")
     served = st.empty()  # filled last: a model server that does not answer takes its time
-    versions: list[Version] = []
+    versions: list[Version] | None = None  # when the store does not tell
     with told():
         with resources.store().begin() as connection:
             versions = models.versions(connection)
@@ -53,10 +53,12 @@ def show() -> None:
         _show_served(versions)
 
 
-def _show_served(versions: Sequence[Version]) -> None:
+def _show_served(versions: Sequence[Version] | None) -> None:
     found, name = _served(), resources.settings().model_name
     if isinstance(found, str):
         st.warning(plain(found), icon=":material/cloud_off:")
+    elif versions is None:
+        st.markdown(f"**{plain(name)}:{found}** is served now.")
     elif any((each.name, each.version) == (name, found) for each in versions):
         st.markdown(f":green[:material/check_circle:] **{plain(name)}:{found}** is served now, and the store has it.")
     else:

@@ -26,6 +26,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 #: beyond which results are not counted
 MOST_COUNTED = 10_000
 COUNT_SECONDS = 60
+#: how old rows may be: a click on one, or on a filter's box, asks for the same again
+ROWS_SECONDS = 15
 #: of the URL: the id of the product that is open
 PRODUCT = "product"
 
@@ -40,8 +42,7 @@ def show() -> None:
     st.title("Predictions")
     selection = filters()
     places = _places(selection)
-    with resources.store().begin() as connection:
-        rows = questions.page(connection, selection, PAGE + 1, places[-1])
+    rows = _rows(selection, places[-1])
     _bar(selection, places, rows)
     _open(st.session_state[PRODUCT].strip())
     if rows:
@@ -77,6 +78,12 @@ def _bar(selection: Selection, places: Places, rows: Sequence[Row[Any]]) -> None
         st.button("Previous", shortcut="P", disabled=len(places) == 1, on_click=_turn, args=(places[:-1],))
         after = questions.place(selection, rows[PAGE - 1]) if len(rows) > PAGE else None
         st.button("Next", shortcut="N", disabled=after is None, on_click=_turn, args=([*places, after],))
+
+
+@st.cache_data(ttl=ROWS_SECONDS, show_spinner=False)
+def _rows(selection: Selection, after: tuple[float, int] | None) -> Sequence[Row[Any]]:
+    with resources.store().begin() as connection:
+        return questions.page(connection, selection, PAGE + 1, after)
 
 
 def _turn(places: Places) -> None:

@@ -139,3 +139,13 @@ def test_drift_between_two_weeks_has_its_reading(show: Show) -> None:
     assert test.dataframe[1].value["after"].to_list() == [20, 40]
     test.selectbox(key="after").set_value(test.selectbox(key="before").value).run()
     assert "Choose two different weeks" in texts(test)
+
+
+@pytest.mark.usefixtures("filled")
+def test_drift_between_two_models_is_that_of_the_same_products(show: Show) -> None:
+    """What moved is the models' doing: there is no chance to be told of."""
+    test = show("Drift")
+    test.segmented_control(key="between").set_value("two models").run()
+    products, mix, _ = test.metric
+    assert (products.value, mix.delta) == ("60 → 60", "much change")
+    assert test.dataframe[1].value["after"].to_list() == [20, 40]
