@@ -60,14 +60,18 @@ def _server(settings: configuration.Settings) -> "uvicorn.Server":
         from streamlit.web.bootstrap import load_config_options
 
         from deploy.console.app import tell
+        from deploy.console.entrance import Entrance
         from deploy.console.guard import Guard
     except ModuleNotFoundError as error:
         raise CannotServe(f"{error.name} is missing: pip install 'shelver[console]'") from error
     # As Streamlit's own command does: an App takes none, and reads no variables.
     load_config_options(_options(settings))
-    guard = Middleware(Guard, is_local=not settings.console_password)
+    password = settings.console_password
+    front = [Middleware(Guard, is_local=not password)]
+    if password:
+        front.append(Middleware(Entrance, password=password))
     config = uvicorn.Config(
-        App(SCRIPT, middleware=[guard], on_script_error=tell),
+        App(SCRIPT, middleware=front, on_script_error=tell),
         log_config=None,  # ours
         server_header=False,
         ws="websockets-sansio",

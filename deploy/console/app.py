@@ -1,14 +1,12 @@
-"""The frame around every page: who may enter, where the pages are, what is read, and how errors are told."""
+"""The frame around every page: where the pages are, what is read, and how errors are told."""
 
 import logging
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
 
 from deploy.console import resources
-from deploy.console.password import ask, has_entered
 from deploy.console.text import plain
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.settings import Settings
@@ -19,10 +17,12 @@ logger = logging.getLogger("console")
 #: our own for the browser's tab: in its place Streamlit would have the page's fetched from Google
 ICON = Path(__file__).parent / "shelf.svg"
 SIDEBAR_PIXELS = 230
-#: Streamlit leaves a laptop's screen half empty
+#: Streamlit leaves a laptop's screen half empty, and has every table give away the rows that it shows as CSV, formulas
+#: as they are: deploy.console.table gives away all, as text
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem 2rem; }
 [data-testid="stSidebarHeader"] { height: 3.5rem; }
+[data-testid="stElementToolbarButton"]:has([aria-label^="Download as CSV"]) { display: none; }
 </style>"""
 #: the pages, each a package of that name with a page.py, and a path of the URL; with its icon
 PAGES = {
@@ -35,7 +35,7 @@ PAGES = {
 
 
 def show() -> None:
-    """Show the page that was asked for, to who may see it."""
+    """Show the page that was asked for."""
     try:
         _frame()
     except ShelverError as error:  # here, so that it is told in its place and logged as one line
@@ -49,7 +49,7 @@ def tell(error: Exception) -> bool:
     """
     if isinstance(error, ShelverError):
         logger.warning("%s", error)
-        after = ". When that is mended, reload the page." if isinstance(error, Unavailable) else ""
+        after = ". When that is mended, choose the page again." if isinstance(error, Unavailable) else ""
         st.error(plain(str(error)) + after, icon=":material/error:")
     else:
         st.error("This page has failed, and the console's log says why. Reload it, or go on with another.")
@@ -61,16 +61,10 @@ def _frame() -> None:
     st.set_page_config(page_title="Shelver", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
     st.html(STYLE)
     st.logo(ICON, size="large")
-    is_locked = bool(settings.console_password) and not has_entered()
     pages = [_page(name, icon) for name, icon in PAGES.items()]
     first = st.Page(lambda: st.switch_page(pages[0]), title="Shelver", default=True, visibility="hidden")
-    page = st.navigation([first, *pages], position="hidden" if is_locked else "sidebar")
-    if is_locked:
-        ask(settings.console_password)
-        return
+    page = st.navigation([first, *pages])
     _sources(settings)
-    with suppress(Unavailable):  # a page that needs no store is there without it, and the others tell it
-        resources.check_schema()
     page.run()
 
 

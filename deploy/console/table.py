@@ -1,4 +1,7 @@
-"""A table that shows the first rows, and gives away all of them."""
+"""A table that shows the first rows, and gives away all of them, without formulas.
+
+Streamlit's own download of what is shown, which quotes nothing, deploy.console.app hides.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -17,17 +17,25 @@ BEYOND_BACKSLASHES = re.compile(
     flags=re.ASCII | re.IGNORECASE,
 )
 
+#: marks and overrides of direction, by which a name could turn round what is written beside it
+DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: of one text; no name is as long, and a sentence with a server's own in it fits
+LONGEST_CHARACTERS = 500
+
 #: a spreadsheet takes what starts with one of these for a formula, and would do what it says
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def plain(text: str) -> str:
-    """Return Markdown that shows `text` as it is, on one line, whatever it holds.
+    """Return Markdown that shows `text` as it is, on one line, whatever it holds; cut if it is long.
 
     For what Streamlit reads as Markdown: st.markdown, st.caption, st.error, and every label. Not for the options of a
     select box, the cells of a table or st.text, which show text as it is by themselves.
     """
-    parted = BEYOND_BACKSLASHES.sub(rf"\g<0>{JOINER}", " ".join(text.split()))
+    line = " ".join(DIRECTIONS.sub("", text).split())
+    if len(line) > LONGEST_CHARACTERS:
+        line = f"{line[: LONGEST_CHARACTERS - 1]}…"
+    parted = BEYOND_BACKSLASHES.sub(rf"\g<0>{JOINER}", line)
     return PUNCTUATION.sub(r"\\\1", parted)
 
 

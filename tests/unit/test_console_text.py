@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.console.text import JOINER, PUNCTUATION, both_names, percent, plain
+from deploy.console.text import DIRECTIONS, JOINER, LONGEST_CHARACTERS, PUNCTUATION, both_names, percent, plain
 
 ESCAPED = re.compile(r"\\(.)")
 
 
 @given(st.text(st.characters(exclude_characters=JOINER, exclude_categories=["Cs"])))
 def test_nothing_of_a_text_is_lost(text: str) -> None:
-    """All of it is there, on one line, and no character that Markdown knows is without its backslash."""
+    """What is seen of it is there, on one line, and no character that Markdown knows is without its backslash."""
     shown = plain(text)
-    assert ESCAPED.sub(r"\1", shown).replace(JOINER, "") == " ".join(text.split())
+    assert ESCAPED.sub(r"\1", shown).replace(JOINER, "") == " ".join(DIRECTIONS.sub("", text).split())
     assert not PUNCTUATION.search(ESCAPED.sub("", shown))
 
 
@@ -23,6 +23,14 @@ def test_nothing_of_a_text_is_lost(text: str) -> None:
 def test_ordinary_text_can_be_copied(name: str) -> None:
     """Nothing invisible is put where nothing is to be parted: who copies a name from the page finds it in SQL."""
     assert JOINER not in plain(name)
+
+
+def test_no_name_turns_round_what_is_beside_it_or_fills_the_screen() -> None:
+    """Overrides of direction are left out, and what is too long for any name ends in an ellipsis."""
+    controls = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert plain(controls.join("TASSE")) == "TASSE"
+    assert plain("x" * LONGEST_CHARACTERS) == "x" * LONGEST_CHARACTERS
+    assert plain("x" * 3000) == "x" * (LONGEST_CHARACTERS - 1) + "…"
 
 
 def test_a_category_has_one_name_or_two() -> None:

@@ -12,7 +12,7 @@ from deploy.console.classify.names import Name, names_of
 from deploy.console.classify.register import Entry, Register
 from deploy.console.classify.register_table import register_table
 from deploy.console.text import plain
-from worker.contract.errors import ShelverError, Unavailable
+from worker.contract.errors import ShelverError
 
 CARDS_A_PAGE = 5
 #: sentences about what was left out; the rest are counted
@@ -79,7 +79,7 @@ def _names(visit: Visit) -> dict[int, Name]:
         return {}
     try:
         names = names_of(resources.store(), ranked | listed)
-    except Unavailable as error:
+    except ShelverError as error:
         st.warning(f"Categories are shown by number: {plain(str(error))}")
         return {}
     if missing := len(ranked - names.keys()):

@@ -31,24 +31,39 @@ def tree(level: int | None = None) -> list[Shelf]:
 def search(key: str, choose: Callable[[int], None], level: int | None = None, focus: bool = False) -> None:
     """Show a box for words and a button for each shelf that has them all; `choose` gets the id of the one picked.
 
-    `level` leaves the others out. `focus` puts the cursor in the box. Ctrl+Enter picks the first that is found.
+    `level` leaves the others out. `focus` puts the cursor in the box. Ctrl+Enter picks the first that has the
+    words, also when they are typed so fast that it is not shown yet.
     """
+    if st.session_state.pop(f"{key}-is-picked", False):
+        st.rerun()  # the rest of the page
+    box = f"{key}-words"
     words = st.text_input(
-        "Words of its path, French or English, or its id", key=f"{key}-words", placeholder="tasse, cup", live=True
+        "Words of its path, French or English, or its id", key=box, placeholder="tasse, cup", live=True
     )
     if focus:
-        st.html(FOCUS.format(key=f"{key}-words"), unsafe_allow_javascript=True)
-    found = shelves.matching(tree(level), words) if words.strip() else []
+        st.html(FOCUS.format(key=box), unsafe_allow_javascript=True)
+    found = _matching(words, level)
+
+    def pick(number: int, shown: Shelf) -> None:
+        new = st.session_state[box]
+        meant = shown if number or new == words else next(iter(_matching(new, level)), None)
+        if meant:
+            choose(meant.category_id)
+            st.session_state[f"{key}-is-picked"] = True
+
     for number, each in enumerate(found[:MOST_SHOWN]):
         shortcut = "Ctrl+Enter" if number == 0 else None
         label = f"{plain(both_names(each.name, each.name_en))}  :gray[{plain(each.path)}]"
         button = {"key": f"{key}-{each.category_id}", "shortcut": shortcut, "width": "stretch", "wrap": True}
-        if st.button(label, on_click=choose, args=(each.category_id,), **button):
-            st.rerun()  # the rest of the page
+        st.button(label, on_click=pick, args=(number, each), **button)
     if len(found) > MOST_SHOWN:
         st.caption(f"and {len(found) - MOST_SHOWN} more: add a word")
     elif words.strip() and not found:
         st.caption("No shelf has all these words.")
+
+
+def _matching(words: str, level: int | None) -> list[Shelf]:
+    return shelves.matching(tree(level), words) if words.strip() else []
 
 
 def walk(key: str, chosen: int | None, choose: Callable[[int | None], None]) -> None:

@@ -18,6 +18,10 @@ FINEST = 3
 #: candidates that are shown, each with its rank for a key
 MOST_CANDIDATES = 5
 NO_PICTURE = "Without a picture nobody can tell: skip it."
+#: has Enter leave a note, so that the next key is a verdict, for which Streamlit itself has nothing
+LEAVE = """<script>document.onkeydown = event => {
+    if (event.key === "Enter" && event.target.closest('[class*="st-key-note-"]')) event.target.blur()
+}</script>"""
 
 
 def item(visit: Visit, claim: Claim, found: Detail) -> None:
@@ -26,6 +30,7 @@ def item(visit: Visit, claim: Claim, found: Detail) -> None:
     with pictures:
         can_see = show_pictures(claim.product_id)
         st.caption(f"Product [{claim.product_id}](predictions?product={claim.product_id})")
+        st.html(LEAVE, unsafe_allow_javascript=True)
     with told:
         answer = found.answer(claim.model_id)
         if answer is None:
@@ -38,20 +43,25 @@ def item(visit: Visit, claim: Claim, found: Detail) -> None:
             claim.note,
             LONGEST_NOTE,
             key=note_key(claim),
-            placeholder="a note, if there is more to say; Tab leaves it",
+            placeholder="a note, if there is more to say; Enter leaves it",
             label_visibility="collapsed",
+            persist_state="session",  # until there is a verdict, whatever page is looked at meanwhile
         )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            _key(visit, claim, "Skip", "K", Decision.SKIPPED)
-            undo_key(visit)
+        if not visit.is_searching:  # else they would take the first letters for theirs
+            with st.container(horizontal=True, vertical_alignment="center"):
+                _key(visit, claim, "Skip", "K", Decision.SKIPPED)
+                undo_key(visit)
 
 
 def undo_key(visit: Visit) -> None:
     """Show the key that takes the last verdict back, and what that is."""
-    st.button("Undo", shortcut="U", on_click=visit.undo, disabled=not visit.done)
-    if visit.done:
-        last = visit.done[-1]
-        st.caption(f"the last: {last.claim.product_id}, {DECISIONS[last.decision]}")
+    if not visit.done:
+        st.button("Undo", shortcut="U", disabled=True)
+        return
+    last = visit.done[-1]
+    # of this verdict alone, so that a key that is hit twice takes back one
+    st.button("Undo", shortcut="U", key=f"U-{last.claim.product_id}", on_click=visit.undo, args=(last,))
+    st.caption(f"the last: {last.claim.product_id}, {DECISIONS[last.decision]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ class Item:
                 self._key(label, shortcut, scored[0], self.problem or self._model_problem())
             with shelf:
                 bar(scored, self.found, " :orange-badge[seller]" * (scored[0] == self.answer.listed_category_id))
+                if rank == 1:
+                    _path(scored[0], self.found)
         key, _ = _beside()
         key.button(
             "Another shelf",
@@ -86,7 +98,7 @@ class Item:
             key=f"O-{self.claim.product_id}",
             width="stretch",
             on_click=self.visit.search,
-            args=(True,),
+            args=(self.claim, True),
             disabled=self.problem is not None,
             help=self.problem,
         )
@@ -94,8 +106,11 @@ class Item:
     def search(self) -> None:
         """Show a search for the shelf that is right, in place of the keys."""
         st.markdown("**Which shelf is right?**")
-        search("review", lambda picked: self.visit.decide(self.claim, self._says(picked), picked), FINEST, focus=True)
-        st.button("Back", shortcut="Esc", on_click=self.visit.search, args=(False,))
+        search("review", self._pick, FINEST, focus=True)
+        st.button("Back", shortcut="Esc", on_click=self.visit.search, args=(self.claim, False))
+
+    def _pick(self, category_id: int) -> None:
+        self.visit.decide(self.claim, self._says(category_id), category_id, by_search=True)
 
     def _says(self, category_id: int | None) -> Decision:
         if category_id == self.answer.candidates[0][0]:
@@ -119,6 +134,11 @@ class Item:
 
     def _key(self, label: str, shortcut: str, category_id: int | None, problem: str | None) -> None:
         _key(self.visit, self.claim, label, shortcut, self._says(category_id), category_id, problem)
+
+
+def _path(category_id: int, found: Detail) -> None:
+    if shelf := found.shelves.get(category_id):
+        st.caption("  \n".join(plain(path) for path in dict.fromkeys([shelf.path, shelf.path_en or shelf.path])))
 
 
 def _beside() -> list[DeltaGenerator]:

@@ -1,11 +1,12 @@
 """Review: one product after the other before a person who knows better, one keystroke each."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import streamlit as st
 
 from deploy.console import resources
-from deploy.console.predictions.detail import detail
+from deploy.console.asked import told
 from deploy.console.predictions.shelf_picker import tree
 from deploy.console.review.item import item, undo_key
 from deploy.console.review.queue import Queue, Waiting, remaining
@@ -13,6 +14,7 @@ from deploy.console.review.reviewing import LONGEST_NAME, clean
 from deploy.console.review.tallies import Tally, agreement, tallies
 from deploy.console.review.visit import Visit
 from deploy.console.text import both_names, percent, plain
+from worker.contract.errors import Unavailable
 from worker.questions import selection as questions
 from worker.questions.selection import Selection
 
@@ -22,7 +24,7 @@ MOST_COUNTED, COUNT_SECONDS = 10_000, 30
 #: in the table, those who decided most
 MOST_REVIEWERS = 20
 NAME_HELP = """Your verdicts are stored under it. Whoever gives the same name counts as the same person, and gets what
-that person has open: add a surname where two share a first name."""
+that person has open: add a surname where two share a first name. Anna and anna are two."""
 
 
 def show() -> None:
@@ -35,15 +37,14 @@ def show() -> None:
         st.title("Review", width="content")
         waiting = _choose_queue()
     visit.go_on(waiting)
-    _progress(visit, waiting)
+    with suppress(Unavailable) if visit.notice else told():  # of a store that is away, once is enough
+        _progress(visit, waiting)
     if visit.notice:
         st.warning(plain(visit.notice))
     if visit.claim is None:
         _nothing(visit)
         return
-    with resources.store().begin() as connection:
-        found = detail(connection, visit.claim.product_id)
-    item(visit, visit.claim, found)
+    item(visit, visit.claim, visit.look(visit.claim))
 
 
 def _ask_name(visit: Visit) -> None:
@@ -52,8 +53,8 @@ def _ask_name(visit: Visit) -> None:
         given = st.text_input("Your name", max_chars=LONGEST_NAME, help=NAME_HELP)
         st.caption("Whoever gives the same name counts as the same person.")
         if st.form_submit_button("Begin", type="primary"):
-            visit.reviewer = clean(given, LONGEST_NAME)
-            if visit.reviewer:
+            if name := clean(given, LONGEST_NAME):
+                visit.begin(name)
                 st.rerun()
             st.error("Verdicts go with a name: type yours.")
 
@@ -89,16 +90,16 @@ def _progress(visit: Visit, waiting: Waiting) -> None:
     """Show how far this reviewer and all of them have come."""
     now = datetime.now(UTC)
     with resources.store().begin() as connection:
-        told = tallies(connection, now.replace(hour=0, minute=0, second=0, microsecond=0))
-    mine = next((each.today for each in told if each.reviewer == visit.reviewer), 0)
+        counted = tallies(connection, now.replace(hour=0, minute=0, second=0, microsecond=0))
+    mine = next((each.today for each in counted if each.reviewer == visit.reviewer), 0)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{mine:,}** by you today · **{sum(each.today for each in told):,}** by all · "
-            f"model right in **{percent(agreement(told), 0)}** · **{_remaining(waiting, visit.reviewer)}** wait",
+            f"**{mine:,}** by you today · **{sum(each.today for each in counted):,}** by all · "
+            f"model right in **{percent(agreement(counted), 0)}** · **{_remaining(waiting, visit.reviewer)}** wait",
             help="Verdicts of today, in UTC. The model is right in so many of all verdicts that were ever given.",
         )
         with st.popover(f"{plain(visit.reviewer)}", icon=":material/person:", type="tertiary"):
-            _by_reviewer(told)
+            _by_reviewer(counted)
             st.button("Somebody else", on_click=lambda: st.session_state.pop("review"))
 
 

@@ -23,6 +23,8 @@ from worker.contract.verdicts import Decision
 LONGEST_NAME, LONGEST_NOTE = 200, 1000
 #: of the best that are free, in case others claim them first
 TRIED = 10
+#: of a reviewer's verdicts, when they come back
+MOST_RECALLED = 20
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -52,8 +54,8 @@ class Done:
 class Reviewing:
     """The table of verdicts for whoever decides. Every method raises Unavailable when the database does not answer."""
 
-    def __init__(self, database_url: str):
-        self._database = Database(database_url)
+    def __init__(self, database: Database):
+        self._database = database
 
     def close(self) -> None:
         """Close the pool."""
@@ -65,8 +67,8 @@ class Reviewing:
             return claim
         while rows := self._free(walk):
             for row in rows:
-                if self._claim(walk.reviewer, row):
-                    return Claim(row.product_id, row.model_id)
+                if claim := self._claim(walk.reviewer, row):
+                    return claim
         return None
 
     def decide(
@@ -85,6 +87,16 @@ class Reviewing:
         unchanged = and_(v.decision == done.decision, v.decided_at == done.decided_at)
         self._change(reviewer, done.claim, unchanged, {"decision": Decision.OPEN, "category_id": None})
         return done.claim
+
+    def last(self, reviewer: str, since: datetime) -> list[Done]:
+        """Return what `reviewer` did since then, the latest last; of much, the latest."""
+        mine = select(verdicts).where(v.reviewer == reviewer, v.decision != Decision.OPEN, v.decided_at >= since)
+        with self._database.begin() as connection:
+            rows = connection.execute(mine.order_by(v.decided_at.desc()).limit(MOST_RECALLED)).all()
+        return [
+            Done(Claim(row.product_id, row.model_id, row.note or ""), row.decision, row.decided_at)
+            for row in reversed(rows)
+        ]
 
     def _resume(self, walk: Walk) -> Claim | None:
         mine = select(v.product_id, v.note).where(v.reviewer == walk.reviewer, v.decision == Decision.OPEN)
@@ -105,15 +117,17 @@ class Reviewing:
         with self._database.begin() as connection:
             return walk.best(connection, datetime.now(UTC), TRIED)
 
-    def _claim(self, reviewer: str, row: Row[Any]) -> bool:
+    def _claim(self, reviewer: str, row: Row[Any]) -> Claim | None:
         now = datetime.now(UTC)
         claim = {"decision": Decision.OPEN, "model_id": row.model_id, "reviewer": reviewer, "decided_at": now}
         with self._database.begin() as connection:
             insert = INSERT[connection.dialect.name](verdicts).values(product_id=row.product_id, **claim)
             taken = insert.on_conflict_do_update(
-                index_elements=[v.product_id], set_={**claim, "note": None}, where=may_take(verdicts, reviewer, now)
+                index_elements=[v.product_id], set_=claim, where=may_take(verdicts, reviewer, now)
             )
-            return connection.execute(taken.returning(v.product_id)).one_or_none() is not None
+            mine = connection.execute(taken.returning(v.note)).one_or_none()
+        # whoever skipped it may have said why
+        return Claim(row.product_id, row.model_id, mine.note or "") if mine else None
 
     def _change(
         self, reviewer: str, claim: Claim, condition: ColumnElement[bool], values: Mapping[str, object]

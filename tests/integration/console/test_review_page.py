@@ -5,9 +5,10 @@ from contextlib import closing
 
 import pytest
 from pymongo import MongoClient
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from streamlit.testing.v1 import AppTest
 
+from deploy.console.review.visit import Visit as ReviewVisit
 from deploy.local.servers import free_port
 from tests.integration.console.shown import texts
 from tests.integration.console.stored import (
@@ -28,14 +29,18 @@ from worker import schema
 from worker.contract.database import Database
 from worker.contract.settings import Settings
 from worker.contract.tables import verdicts
+from worker.contract.verdicts import Decision
 
 Visit = Callable[..., AppTest]
 
 
 def page() -> None:
+    import streamlit
+
     from deploy.console.review import page
 
-    page.show()
+    if "is_elsewhere" not in streamlit.session_state:
+        page.show()
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +142,104 @@ def test_another_shelf_is_searched(visit: Visit, database: Database) -> None:
         (3, "seller", LAMP, None),
         (4, "open", None, None),
     ]
+
+
+def test_letters_typed_ahead_are_no_verdicts(visit: Visit, database: Database) -> None:
+    """What still arrives of the keys when the search is open does nothing, and the search shows none of them."""
+    test = visit()
+    press(test, "M", 1)
+    open_: ReviewVisit = test.session_state["review"]
+    assert open_.claim
+    open_.search(open_.done[-1].claim, True)
+    assert not open_.is_searching
+    press(test, "O", 2)
+    open_.decide(open_.claim, Decision.MODEL, CUP)
+    open_.undo(open_.done[-1])
+    assert {each.label for each in test.button} == {"Back", "Somebody else"}
+    assert [(row.product_id, row.decision) for row in rows_of(database)] == [(1, "model"), (2, "open")]
+
+
+def test_the_first_of_new_words_is_picked(visit: Visit, database: Database) -> None:
+    """Ctrl+Enter before their shelves are shown: the first that has them, none where none has."""
+    test = visit()
+    press(test, "O", 1)
+    test.text_input(key="review-words").set_value("sport").run()
+    test.text_input(key="review-words").set_value("sport plate")
+    test.button(key=f"review-{BALL}").click().run()
+    assert "No shelf has all these words." in texts(test)
+    test.text_input(key="review-words").set_value("home").run()
+    test.text_input(key="review-words").set_value("home lamp")
+    test.button(key=f"review-{CUP}").click().run()
+    assert [(row.product_id, row.decision, row.category_id) for row in rows_of(database)] == [
+        (1, "other", LAMP),
+        (2, "open", None),
+    ]
+
+
+def test_a_store_that_is_away_takes_nothing_along(visit: Visit, database: Database) -> None:
+    """Product, note and keys stay; the same key works once the store is back."""
+    test = visit()
+    press(test, "M", 1)
+    test.text_input(key="note-2").set_value("round")
+    with database.begin() as connection:
+        connection.execute(text("ALTER TABLE verdicts RENAME TO away"))
+    try:
+        for key in ("M-2", "U-1"):
+            test.button(key=key).click().run()
+            assert "nothing was stored, hit the key again when this is mended: sqlite" in texts(test)
+            assert len([*test.warning, *test.error, *test.exception]) == 1
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("ALTER TABLE away RENAME TO verdicts"))
+    press(test, "M", 2)
+    assert "nothing was stored" not in texts(test)
+    assert [(row.product_id, row.decision, row.note) for row in rows_of(database)] == [
+        (1, "model", None),
+        (2, "model", "round"),
+        (3, "open", None),
+    ]
+
+
+def test_undo_hit_twice_takes_back_one(visit: Visit, database: Database) -> None:
+    """The key is of the verdict that was shown beside it."""
+    test = visit()
+    press(test, "M", 1)
+    press(test, "M", 2)
+    open_: ReviewVisit = test.session_state["review"]
+    last = open_.done[-1]
+    press(test, "U", 2)
+    open_.undo(last)
+    assert [(row.product_id, row.decision) for row in rows_of(database)] == [(1, "model"), (2, "open"), (3, "open")]
+    press(test, "U", 1)
+    open_.undo(last)
+    assert [row.decision for row in rows_of(database)] == ["open"] * 3
+
+
+def test_undo_outlives_a_reload(visit: Visit, database: Database) -> None:
+    """Whoever begins anew takes back what they decided before."""
+    press(visit(), "M", 1)
+    test = visit()
+    press(test, "U", 1)
+    assert [(row.product_id, row.decision) for row in rows_of(database)] == [(1, "open"), (2, "open")]
+
+
+def test_names_come_with_their_path(visit: Visit) -> None:
+    """The seller's and the model's, in both languages, for names repeat in the tree."""
+    told = texts(visit())
+    for french, english in (("ASSIETTE", "PLATE"), ("TASSE", "CUP")):
+        assert f"MAISON > CUISINE > {french}  \nHOME > KITCHEN > {english}" in told
+
+
+def test_a_note_waits_for_its_verdict(visit: Visit, database: Database) -> None:
+    """Whatever page is looked at meanwhile."""
+    test = visit()
+    test.text_input(key="note-1").set_value("round").run()
+    test.session_state["is_elsewhere"] = True
+    test.run()
+    del test.session_state["is_elsewhere"]
+    test.run()
+    press(test, "M", 1)
+    assert rows_of(database)[0].note == "round"
 
 
 def test_who_lost_a_product_is_told(visit: Visit, database: Database) -> None:

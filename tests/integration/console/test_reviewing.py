@@ -47,7 +47,7 @@ def database(migrated: Database) -> Database:
 @pytest.fixture
 def reviewing(database: Database) -> Iterator[Reviewing]:
     """Reviews of that store."""
-    with closing(Reviewing(database.engine.url.render_as_string(hide_password=False))) as opened:
+    with closing(Reviewing(Database(database.engine.url.render_as_string(hide_password=False)))) as opened:
         yield opened
 
 
@@ -227,6 +227,29 @@ def test_undo_leaves_what_others_changed(database: Database, reviewing: Reviewin
     with pytest.raises(NotYours, match="before Ben"):
         reviewing.undo("Anna", done)
     assert [(row.reviewer, row.decision) for row in rows_of(database)] == [("Ben", "open")]
+
+
+def test_a_note_of_who_skipped_comes_to_the_next(database: Database, reviewing: Reviewing) -> None:
+    """Why one person could not tell may help another."""
+    store(database, [Stored(1, CUP, 0.9, PLATE)])
+    claim = reviewing.next(Walk("Anna", DIFFER))
+    assert claim is not None
+    reviewing.decide("Anna", claim, Decision.SKIPPED, note="too dark")
+    assert reviewing.next(Walk("Ben", DIFFER)) == Claim(1, 1, "too dark")
+
+
+def test_who_comes_back_may_undo(database: Database, reviewing: Reviewing) -> None:
+    """What they did since a moment, the latest last; not what is open, and nobody else's."""
+    store(database, [Stored(each, CUP, 0.9 - each / 100, PLATE) for each in range(1, 7)])
+    done = []
+    for name, decision in [("Anna", Decision.MODEL), ("Ben", Decision.MODEL), *[("Anna", Decision.SKIPPED)] * 2]:
+        claim = reviewing.next(Walk(name, DIFFER))
+        assert claim is not None
+        done.append(reviewing.decide(name, claim, decision, CUP if decision is Decision.MODEL else None, "why"))
+    reviewing.next(Walk("Anna", DIFFER))
+    assert reviewing.last("Anna", done[0].decided_at) == [done[0], *done[2:]]
+    assert reviewing.last("Anna", done[2].decided_at) == done[2:]
+    assert reviewing.undo("Anna", reviewing.last("Anna", done[0].decided_at)[-1]) == Claim(4, 1, "why")
 
 
 def test_a_walk_goes_on_where_it_was(database: Database, reviewing: Reviewing) -> None:

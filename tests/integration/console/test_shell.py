@@ -1,6 +1,7 @@
 """The frame around the console's pages, in a real browser."""
 
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,10 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from deploy.console.__main__ import app
+from deploy.console.entrance import COOKIE, MAX_BODY_BYTES
 from deploy.console.listening import CannotServe
-from deploy.console.password import FORGET_SECONDS, Gate
+from deploy.console.passes import Passes
+from deploy.console.resources import SharedServing
 from deploy.console.text import JOINER
 from deploy.local.processes import Processes
 from deploy.local.servers import free_port
@@ -28,6 +31,12 @@ from worker.contract.settings import Settings
 
 PAGES = ["Classify", "Predictions", "Review", "Models", "Operations"]
 SECRET = "correct horse battery"  # noqa: S105 - of no console but ours
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 
 
 def links(page: Page) -> list[str]:
@@ -62,36 +71,81 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def enter(page: Page, secret: str) -> None:
     page.get_by_label("Password", exact=True).fill(secret)
-    page.get_by_role("button", name="Enter").click()
-    settle(page)
+    page.keyboard.press("Enter")
 
 
 def test_only_who_knows_the_password_enters(open_tab: OpenTab, locked: Served) -> None:
-    """Wrong ones are slowed down, in new tabs too; the right one leads to what was asked for, and stays unwritten."""
+    """Wrong ones are slowed down, and the right one leads to what was asked for, once a browser; none is written."""
     page, other = open_tab(locked), open_tab(locked)
-    visit(page, "/operations")
-    visit(other, "/")
+    page.goto("/operations?part=Rejects")
+    other.goto("/")
     picture(page, "password")
-    for tab, given in ((page, "wrong horse"), (other, SECRET)):
-        tab.get_by_label("Password", exact=True).fill(given)
-    for tab in (page, other):
-        tab.get_by_role("button", name="Enter").click()
-        expect(tab.get_by_role("alert")).to_contain_text(re.compile("or it came too soon .* wait [12] s"))
-    assert not links(page) + links(other)
-    assert "sqlite" not in text(page.locator("body"))
+    for tab, given, told in ((page, "wrong horse", "not the password: wait [12] s"), (other, SECRET, "too soon after")):
+        enter(tab, given)
+        expect(tab.get_by_role("alert")).to_contain_text(re.compile(told))
+    picture(page, "password-wrong")
+    assert "sqlite" not in text(page.locator("body")) + text(other.locator("body"))
     page.wait_for_timeout(2000)
     enter(page, SECRET)
     expect(page.locator(LINK)).to_have_count(5)
-    assert page.url == f"{locked.url}/operations"
-    visit(other, "/")  # one visitor's way in is no other's
-    assert not links(other)
+    assert page.url == f"{locked.url}/operations?part=Rejects"
+    settle(page)
+    page.reload()
+    expect(page.locator(LINK)).to_have_count(5)
+    page.goto(f"data:text/html,<a href='{locked.url}/classify'>mail</a>")
+    page.get_by_role("link", name="mail").click()  # of another site, which gets no strict cookie sent
+    expect(page.locator(LINK)).to_have_count(5)
+    (cookie,) = [each for each in page.context.cookies() if each["name"] == COOKIE]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    other.goto(f"data:text/html,<a href='{locked.url}/classify'>mail</a>")
+    other.get_by_role("link", name="mail").click()  # one visitor's way in is no other's
+    expect(other.get_by_label("Password", exact=True)).to_be_focused()
     assert not re.search("horse|battery", locked.log.read_text())
+
+
+@pytest.mark.parametrize("shown", [None, "", "1.2", Passes().issue()])
+def test_before_the_password_streamlit_is_not_reached(locked: Served, shown: str | None) -> None:
+    """No WebSocket, upload, figure or file of it; probes may ask whether it is there."""
+
+    def status(method: str, path: str, **headers: str) -> int:
+        cookie = {} if shown is None else {"Cookie": f"{COOKIE}={shown}"}
+        everything = {**headers, **cookie}
+        return requests.request(
+            method, locked.url + path, headers=everything, timeout=10, allow_redirects=False
+        ).status_code
+
+    assert status("GET", "/predictions", Accept="text/html") == 303
+    for path in ("/", "/_stcore/metrics", "/_stcore/host-config", "/static/favicon.png", "/favicon.png", "/login/x"):
+        assert status("GET", path) == 401
+    assert status("PUT", "/_stcore/upload_file/a/b") == 401
+    assert status("GET", "/_stcore/stream", **UPGRADE) == 403
+    assert status("GET", "/_stcore/health") == 200
+
+
+def test_the_form_takes_nothing_else_and_leads_nowhere_else(locked: Served) -> None:
+    """Other bodies are refused unread, pages of others are not led to, and a cookie of https stays with https."""
+
+    def post(body: str, next_: str = "/", **headers: str) -> requests.Response:
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        options = {"params": {"next": next_}, "headers": {**kind, **headers}, "allow_redirects": False}
+        return requests.post(f"{locked.url}/login", body, timeout=10, **options)
+
+    for body in ("", "other=x", "password=x&password=y", "password=\xe9", "password=" + "x" * MAX_BODY_BYTES):
+        assert post(body).status_code == 400
+    right = f"password={SECRET.replace(' ', '+')}"
+    assert post(right, Origin="http://evil.example").status_code == 403
+    assert post(right, "//evil.example").headers["Location"] == "/"
+    entered = post(right, "/review?queue=1", Origin=locked.url.replace("http:", "https:"))
+    assert entered.headers["Location"] == "/review?queue=1"
+    assert "secure" in entered.headers["Set-Cookie"].lower().split("; ")
+    assert "secure" not in post(right).headers["Set-Cookie"].lower().split("; ")
 
 
 def test_a_store_without_tables_is_one_sentence(open_tab: OpenTab, locked: Served) -> None:
     """It says which store, and what to do."""
     page = open_tab(locked)
-    visit(page, "/predictions")
+    page.goto("/predictions")
     enter(page, SECRET)
     expect(page.get_by_role("alert")).to_contain_text(
         re.compile(r"store\.db is at schema none.*run shelver-worker migrate")
@@ -101,28 +155,52 @@ def test_a_store_without_tables_is_one_sentence(open_tab: OpenTab, locked: Serve
     assert "Traceback" not in locked.log.read_text()
 
 
-def test_a_new_tab_gains_nobody_a_try() -> None:
-    """Of many passwords at once one is looked at; each wrong one doubles the wait, to a bound, until the right one."""
-    now = 0.0
-    gate = Gate(lambda: now)
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """HOST:PORT of a server that takes connections and says nothing, as one does that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield "{}:{}".format(*listener.getsockname())
 
-    def enter_often(given: str) -> set[bool]:
-        with ThreadPoolExecutor(20) as visitors:
-            return set(visitors.map(lambda _: gate.enter(given, SECRET), range(100)))
 
-    waits = []
-    for _ in range(6):
-        assert enter_often("wrong") == {False}
-        waits.append(gate.seconds_closed())
-        assert enter_often(SECRET) == {False}
-        now += waits[-1]
-    assert waits == [2, 4, 8, 16, 32, 32]
-    assert enter_often(SECRET) == {True}
-    assert enter_often("wr\N{LATIN SMALL LETTER O WITH DIAERESIS}ng \udcff") == {False}
-    assert gate.seconds_closed() == 2
-    now += FORGET_SECONDS + 1
-    gate.enter("wrong", SECRET)
-    assert gate.seconds_closed() == 2
+def test_a_store_that_hangs_holds_up_no_page(open_tab: OpenTab, silent: str, tmp_path: Path) -> None:
+    """Pages that need it say so, and the others are there."""
+    settings = Settings(database_url=f"postgresql://{silent}/shelver", connect_timeout_seconds=0.2)
+    with served(settings, tmp_path) as console:
+        page = open_tab(console)
+        visit(page, "/classify")
+        expect(page.get_by_role("button", name="Classify", exact=True)).to_be_visible()
+        for name in ("Predictions", "Models", "Operations"):
+            go(page, name)
+            told = page.get_by_test_id("stAlert").filter(has_text=f"{silent}/shelver does not answer")
+            expect(told.filter(has_text="choose the page again")).to_have_count(1)
+        assert not failures(page)
+
+
+def test_a_call_that_takes_long_holds_up_no_other(silent: str) -> None:
+    """Who would have to wait for another's call to the model is told to try again."""
+    settings = Settings(serving_address=silent, predict_timeout_seconds=0.1, connect_timeout_seconds=3)
+    serving = SharedServing(settings)
+
+    def told(_: int) -> str:
+        with pytest.raises(Unavailable) as raised:
+            serving.model()
+        return str(raised.value)
+
+    with ThreadPoolExecutor(2) as visits:
+        assert sum("busy with what others asked" in each for each in visits.map(told, range(2))) == 1
+    serving.close()
+
+
+def test_a_table_gives_away_no_formulas(page: Page) -> None:
+    """Streamlit's own download of what is shown, which quotes nothing, is not there; its search is."""
+    visit(page, "/models")
+    page.get_by_test_id("stDataFrame").first.hover()
+    expect(page.get_by_role("button", name="Search").first).to_be_visible()
+    toolbar = page.get_by_test_id("stElementToolbarButton")
+    hidden = toolbar.filter(has=page.locator('[aria-label*="CSV"]'))
+    expect(hidden.first).to_be_attached()
+    for button in hidden.all():
+        expect(button).to_be_hidden()
 
 
 NO_PREDICTIONS = ["The store has no predictions yet: shelver-producer backfill enqueues what is in the catalog."]
@@ -227,9 +305,7 @@ def test_other_sites_reach_nothing_through_a_visitors_browser(
     console: Served, path: str, headers: dict[str, str]
 ) -> None:
     """Neither under a name of theirs that leads here, nor from a page of theirs; WebSockets no more than the rest."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    more = {**upgrade, **key} if path.endswith("stream") else {}
+    more = UPGRADE if path.endswith("stream") else {}
     assert requests.get(console.url + path, headers={**headers, **more}, timeout=10).status_code == 403
     policy = requests.get(console.url, timeout=10).headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
