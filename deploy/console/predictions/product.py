@@ -77,8 +77,13 @@ def where(category_id: int | None, detail: Detail) -> None:
         st.markdown("none")
         return
     st.markdown(f"**{_names(category_id, detail)}**")
+    path(category_id, detail)
+
+
+def path(category_id: int, detail: Detail) -> None:
+    """Show the way down to a category, in both languages where they differ."""
     if shelf := detail.shelves.get(category_id):
-        st.caption("  \n".join(plain(path) for path in dict.fromkeys([shelf.path, shelf.path_en or shelf.path])))
+        st.caption("  \n".join(plain(each) for each in dict.fromkeys([shelf.path, shelf.path_en or shelf.path])))
 
 
 def _names(category_id: int, detail: Detail) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deploy.console.predictions.detail import Answer, Detail
-from deploy.console.predictions.product import DECISIONS, bar, show_pictures, where
+from deploy.console.predictions.product import DECISIONS, bar, path, show_pictures, where
 from deploy.console.predictions.shelf_picker import search
 from deploy.console.review.reviewing import LONGEST_NOTE, Claim
 from deploy.console.review.visit import Visit, note_key
@@ -90,7 +90,7 @@ class Item:
             with shelf:
                 bar(scored, self.found, " :orange-badge[seller]" * (scored[0] == self.answer.listed_category_id))
                 if rank == 1:
-                    _path(scored[0], self.found)
+                    path(scored[0], self.found)
         key, _ = _beside()
         key.button(
             "Another shelf",
@@ -134,11 +134,6 @@ class Item:
 
     def _key(self, label: str, shortcut: str, category_id: int | None, problem: str | None) -> None:
         _key(self.visit, self.claim, label, shortcut, self._says(category_id), category_id, problem)
-
-
-def _path(category_id: int, found: Detail) -> None:
-    if shelf := found.shelves.get(category_id):
-        st.caption("  \n".join(plain(path) for path in dict.fromkeys([shelf.path, shelf.path_en or shelf.path])))
 
 
 def _beside() -> list[DeltaGenerator]:
