@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.console.listening import CannotServe, is_loopback, listen, url
 from worker.contract import settings as configuration
 from worker.contract.command import run
+from worker.contract.listening import CannotServe, is_loopback, listen, url
 
 if TYPE_CHECKING:
     import uvicorn

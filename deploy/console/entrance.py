@@ -4,7 +4,6 @@ import base64
 import html
 import math
 import re
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from string import Template
 from urllib.parse import parse_qs, quote
@@ -16,6 +15,7 @@ from starlette.websockets import WebSocketClose
 
 from deploy.console.passes import LIFE_SECONDS, Passes
 from deploy.console.password import Gate
+from worker.contract.listening import network
 
 LOGIN = "/login"
 #: what probes ask; it says "ok" and no more
@@ -116,12 +116,4 @@ async def _password(request: Request) -> bytes | None:
 
 
 def _address(request: Request) -> str:
-    """Return the client's address; of IPv6 the 64 bits that a network is given, as it may use all the others."""
-    host = request.client.host[:ADDRESS_CHARACTERS] if request.client else "unknown"
-    try:
-        address = ip_address(host)
-    except ValueError:  # whatever a proxy wrote
-        return host
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or f"{int(address) >> 64:x}::/64")
-    return host
+    return network(request.client.host[:ADDRESS_CHARACTERS] if request.client else "unknown")

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from deploy.console.listening import is_loopback
+from worker.contract.listening import is_loopback
 
 #: nothing is fetched from elsewhere, whatever a category's name holds; Streamlit's styles are inline, and its charts
 #: compile their expressions

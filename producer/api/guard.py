@@ -3,7 +3,6 @@
 import hmac
 import math
 import time
-from ipaddress import IPv6Address, ip_address
 
 from fastapi.responses import JSONResponse
 from limits import RateLimitItemPerMinute
@@ -12,6 +11,8 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.contract.listening import network
 
 #: ten thousand ids of twenty digits are a fifth of it
 MAX_BODY_BYTES = 2**20
@@ -34,7 +35,8 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429 with the seconds to wait, or pass the request on."""
-        if scope["type"] == "http" and scope["path"] != HEALTH and (seconds := await self._wait(_address(scope))):
+        client = network(str((scope.get("client") or ("unknown",))[0]))
+        if scope["type"] == "http" and scope["path"] != HEALTH and (seconds := await self._wait(client)):
             response = refusal(429, "too many requests from this address", {"Retry-After": str(seconds)})
             return await response(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -105,15 +107,3 @@ class BodyLimit:
 def refusal(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return the one form of all errors: {"detail": one sentence}."""
     return JSONResponse({"detail": detail}, status, headers)
-
-
-def _address(scope: Scope) -> str:
-    """Return the client's address; of IPv6 the 64 bits that a network is given, as it may use all the others."""
-    host = str((scope.get("client") or ("unknown",))[0])
-    try:
-        address = ip_address(host)
-    except ValueError:  # whatever a proxy wrote
-        return host
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or f"{int(address) >> 64:x}::/64")
-    return host

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from deploy.console.__main__ import app
 from deploy.console.entrance import COOKIE, MAX_BODY_BYTES
-from deploy.console.listening import CannotServe
 from deploy.console.passes import Passes
 from deploy.console.resources import SharedServing
 from deploy.console.text import JOINER
@@ -27,6 +26,7 @@ from tests.integration.console.conftest import OpenTab
 from tests.pictures import jpeg
 from worker import schema
 from worker.contract.errors import Unavailable
+from worker.contract.listening import CannotServe
 from worker.contract.settings import Settings
 
 PAGES = ["Classify", "Predictions", "Review", "Models", "Operations"]
