@@ -40,7 +40,7 @@ OLD_ID, NEW_ID = (ObjectId.from_datetime(NOW - timedelta(hours=hours)) for hours
         (OLD_ID, ObjectId("ffffffff0000000000000000"), OLD_ID),
         (NOW, DatetimeMS(10**15), NOW),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_the_later_of_two(one: object, other: object, expected: object) -> None:
     """Of one kind, the higher; what cannot be compared leaves the first as it is."""

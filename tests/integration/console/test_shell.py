@@ -104,7 +104,7 @@ def test_only_who_knows_the_password_enters(open_tab: OpenTab, locked: Served) -
     assert not re.search("horse|battery", locked.log.read_text())
 
 
-@pytest.mark.parametrize("shown", [None, "", "1.2", Passes().issue()])
+@pytest.mark.parametrize("shown", [None, "", "1.2", Passes().issue()], ids=["none", "empty", "short", "strange"])
 def test_before_the_password_streamlit_is_not_reached(locked: Served, shown: str | None) -> None:
     """No WebSocket, upload, figure or file of it; probes may ask whether it is there."""
 
