@@ -1,8 +1,6 @@
 """A real browser on a real console: start both, wait for what is shown, and note whom the page asks."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from deploy.console.text import JOINER
@@ -50,16 +47,6 @@ def served(settings: Settings, folder: Path) -> Iterator[Served]:
         assert started.process.wait(STOP_SECONDS) == 0, started.log.read_text()
     finally:
         processes.stop()
-
-
-def chromium() -> str:
-    """Return the path of a Chromium, which is installed where there is none; fails without one."""
-    if found := shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
-        return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "--quiet"], check=False)
-        subprocess.run(["apt-get", "install", "--yes", "--quiet", "chromium"], check=False)
-    return shutil.which("chromium") or pytest.fail("there is no Chromium: apt-get install chromium")
 
 
 def watch(context: BrowserContext, url: str) -> list[str]:

@@ -14,8 +14,9 @@ from pymongo import MongoClient
 
 from tests.conftest import create_database
 from tests.integration.conftest import register
-from tests.integration.console.browser import SCREEN, TIMEOUT_MILLISECONDS, Served, chromium, served, watch
+from tests.integration.console.browser import SCREEN, TIMEOUT_MILLISECONDS, Served, served, watch
 from tests.integration.console.filled import fill
+from tests.packages import installed
 from trainer.run import Run
 from worker import schema
 from worker.contract.settings import Settings
@@ -81,7 +82,9 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium. Gone after the last test of this folder: Playwright's event loop would be in others' way."""
     with sync_playwright() as playwright:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*sandbox, "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=installed("chromium", "chromium"), args=[*sandbox, "--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
