@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down console test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer bench-analysts format
+.PHONY: help demo up down console test test-faults soak fuzz lint bench-trainer bench-recipes bench-configs bench-producer bench-analysts bench-scaling format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -52,6 +52,9 @@ bench-producer: .venv/dev ## enqueueing, the watcher's lag, a backfill of 1,000,
 
 bench-analysts: .venv/dev ## each question of docs/analysts.md on 1,000,000 predictions; its answers go there; SMALL=1 tries it
 	$(BIN)/python -m tests.benchmarks.bench_analysts $(if $(SMALL),--small)
+
+bench-scaling: .venv/dev ## workers and GPUs for a day of listings, simulated, and checked on a real line; writes docs/scaling*; SMALL=1 tries it
+	$(BIN)/python -m tests.benchmarks.bench_scaling $(if $(SMALL),--small)
 
 format: .venv/dev ## put the sources into shape
 	$(BIN)/ruff check --fix .

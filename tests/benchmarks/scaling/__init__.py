@@ -1,0 +1,1 @@
+"""How many workers and GPUs a day of listings takes: a queueing model, fed with what was measured."""
