@@ -20,7 +20,7 @@ console: .venv/local ## the analysts' page on the line that SHELVER_ variables l
 	@$(BIN)/python -m deploy.console $(if $(PORT),--port "$(PORT)")
 
 test: lint ## everything that must hold
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/dev ## every fault on real processes, a quarter of an hour; its table goes to docs/reliability.md
 	REPORT=1 $(BIN)/python -m pytest tests/faults -m "not soak" --durations 0
