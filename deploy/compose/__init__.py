@@ -1,0 +1,1 @@
+"""Shelver on one machine with a container engine: compose.yaml, and what it runs once."""

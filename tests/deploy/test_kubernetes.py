@@ -1,0 +1,190 @@
+"""The manifests of both overlays: what a cluster would take, whose parts refer to parts that are there."""
+
+import importlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import click
+import jsonschema
+import kubernetes_validate
+import pytest
+import typer
+import yaml
+from celery.bin.worker import worker as celery_worker
+
+from tests.deploy.kustomize import within
+from tests.deploy.manifests import KUBERNETES, NAMESPACE, OVERLAYS, examples, matches, objects, of_kind, workloads
+from tests.deploy.scaled_object import SCALED_OBJECT
+from worker.contract.settings import Settings
+
+#: the oldest that is still kept up by some provider, and the newest that the validator knows
+KUBERNETES_VERSIONS = ("1.32", "1.37")
+SECRETS = {"shelver-secrets": "secrets.example.env", "shelver-backup": "backup.example.env"}
+APPS = {
+    "shelver-worker": "worker.cli",
+    "shelver-producer": "producer.cli",
+    "python -m deploy.console": "deploy.console.__main__",
+}
+both = pytest.mark.parametrize("overlay", OVERLAYS)
+
+
+@both
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here")
+def test_the_rendered_manifests_are_kustomizes_own(overlay: str) -> None:
+    """What these tests look at is what `kubectl apply -k` sends, hashes and all."""
+    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def in_order(values: list[dict]) -> list[dict]:
+        return sorted(values, key=lambda each: (each["kind"], each["metadata"]["name"]))
+
+    assert in_order(list(yaml.safe_load_all(told))) == in_order(objects(overlay))
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
+def test_kubernetes_knows_every_field(kubernetes: str) -> None:
+    """Each object is valid by the API's own schema, without a field that it would not know."""
+    seen = []
+    for each in (each for overlay in OVERLAYS for each in objects(overlay)):
+        if each["kind"] != "ScaledObject" and each not in seen:
+            seen.append(each)
+            kubernetes_validate.validate(each, kubernetes, strict=True)
+
+
+@both
+def test_keda_knows_every_field(overlay: str) -> None:
+    """The ScaledObject is one, and its target is there."""
+    (found,) = of_kind(overlay, "ScaledObject").values()
+    jsonschema.validate(found, SCALED_OBJECT)
+    assert found["spec"]["scaleTargetRef"]["name"] in of_kind(overlay, "Deployment")
+
+
+@both
+def test_each_name_is_given_once_and_in_one_namespace(overlay: str) -> None:
+    """No object overwrites another; all but the namespace itself are in it."""
+    names = [(each["kind"], each["metadata"]["name"]) for each in objects(overlay)]
+    assert len(names) == len(set(names))
+    spaces = {each["metadata"].get("namespace") for each in objects(overlay) if each["kind"] != "Namespace"}
+    assert spaces == {NAMESPACE} == set(of_kind(overlay, "Namespace"))
+
+
+@both
+def test_selectors_choose_the_pods_that_they_mean(overlay: str) -> None:
+    """Deployments own their pods; a Service, a budget and a rule of spreading are each about one workload's pods."""
+    found = workloads(overlay)
+    for each in found:
+        if each.kind == "Deployment":
+            assert [other.name for other in found if matches(each.value["spec"]["selector"], other.labels)] == [
+                each.name
+            ]
+        for spread in each.pod.get("topologySpreadConstraints", ()):
+            assert matches(spread["labelSelector"], each.labels)
+    for kind in ("Service", "PodDisruptionBudget"):
+        for name, each in of_kind(overlay, kind).items():
+            selector = each["spec"]["selector"]
+            selector = {"matchLabels": selector} if kind == "Service" else selector
+            assert [other.name for other in found if matches(selector, other.labels)] == [name], f"{kind} {name}"
+
+
+@both
+def test_services_lead_to_ports_that_are_open(overlay: str) -> None:
+    """Each port has a container's behind it, and the model server's name stands for all replicas."""
+    ports = {each.name: each.ports for each in workloads(overlay)}
+    for name, service in of_kind(overlay, "Service").items():
+        assert {each["targetPort"] for each in service["spec"]["ports"]} <= set(ports[name]), name
+    serving = of_kind(overlay, "Service")["serving"]["spec"]
+    assert serving["clusterIP"] == "None"
+    assert serving["ports"][0]["port"] == ports["serving"]["grpc"]  # a headless Service translates no port
+
+
+@both
+def test_what_pods_refer_to_is_there(overlay: str) -> None:
+    """Config maps, claims and the service account are among the objects; Secrets and their keys among the examples."""
+    secrets = {name: set(examples(file)) for name, file in SECRETS.items()}
+    for each in workloads(overlay):
+        assert each.pod["serviceAccountName"] in of_kind(overlay, "ServiceAccount")
+        mounted = {mount["name"] for container in each.containers for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in each.pod["volumes"]}, each.name
+        for part in within(each.pod):
+            if "configMapRef" in part:
+                assert part["configMapRef"]["name"] in of_kind(overlay, "ConfigMap")
+            if "configMap" in part:
+                assert part["configMap"]["name"] in of_kind(overlay, "ConfigMap")
+            if "persistentVolumeClaim" in part:
+                assert part["persistentVolumeClaim"]["claimName"] in of_kind(overlay, "PersistentVolumeClaim")
+            if "secretRef" in part:
+                assert part["secretRef"]["name"] in secrets
+            if "secretKeyRef" in part:
+                assert part["secretKeyRef"]["key"] in secrets[part["secretKeyRef"]["name"]]
+            if "secret" in part:
+                assert part["secret"] == {"secretName": "shelver-tls", "optional": True}
+
+
+@both
+def test_images_are_pinned(overlay: str) -> None:
+    """Shelver's are of this version, the model server is of the API's that we build with, and none is the latest."""
+    images = {container["image"] for each in workloads(overlay) for container in each.containers}
+    tags = dict(each.rsplit(":", 1) for each in images)
+    assert set(tags) == {
+        *("shelver/service", "shelver/trainer", "shelver/console"),
+        *("tensorflow/serving", "postgres"),
+    }
+    assert "latest" not in "".join(tags.values())
+    assert {tag for name, tag in tags.items() if name.startswith("shelver/")} == {version("shelver")}
+    assert tags["tensorflow/serving"] == version("tensorflow-serving-api") + ("-gpu" if overlay == "gpu" else "")
+
+
+@both
+def test_each_version_migrates_by_a_job_of_its_own(overlay: str) -> None:
+    """A Job cannot be changed, so its name tells the version."""
+    assert set(of_kind(overlay, "Job")) == {f"migrate-{version('shelver').replace('.', '-')}"}
+
+
+def commands(overlay: str) -> Iterator[list[str]]:
+    """Every command of ours, probes included."""
+    for each in workloads(overlay):
+        for container in each.containers:
+            yield [*container["command"], *container.get("args", ())]
+            yield from (part["exec"]["command"] for part in within(container) if "exec" in part)
+
+
+@both
+def test_each_command_is_one_of_ours(overlay: str) -> None:
+    """Its name, options and arguments are what the command line takes."""
+    assert set(filter(None, map(parsed, commands(overlay)))) == {
+        *(f"shelver-worker {each}" for each in ("run", "live", "ready", "exporter", "migrate", "prune")),
+        *(f"shelver-producer {each}" for each in ("watch", "api", "reconcile")),
+        "python -m deploy.console",
+    }
+
+
+def parsed(words: list[str]) -> str | None:
+    """Have the command line take the words, but do nothing; return the command, None when it is no program of ours."""
+    program = next((each for each in APPS if words[: len(each.split())] == each.split()), None)
+    if program is None:
+        return None
+    app = importlib.import_module(APPS[program]).app
+    context = typer.main.get_command(app).make_context(program, words[len(program.split()) :])
+    if not hasattr(context.command, "commands"):
+        return program
+    name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+    context = command.make_context(name, rest, parent=context)
+    if name == "run":  # which passes its options on
+        celery_worker.make_parser(click.Context(celery_worker)).parse_args(context.args)
+    return f"{program} {name}"
+
+
+def test_no_secret_is_written_down() -> None:
+    """The examples of Secrets are empty, none is an object, and no variable that may hold one has a value here."""
+    for file in SECRETS.values():
+        assert not any(examples(file).values()), file
+    hidden = {f"SHELVER_{name.upper()}" for name, field in Settings.model_fields.items() if not field.repr}
+    assert hidden == set(examples("secrets.example.env"))
+    for overlay in OVERLAYS:
+        assert not of_kind(overlay, "Secret")
+        for each in workloads(overlay):
+            assert not [name for name, value in each.variables.items() if name in hidden and "value" in value]
+        for data in (each["data"] for each in of_kind(overlay, "ConfigMap").values()):
+            assert not hidden & set(data)

@@ -1,0 +1,1 @@
+"""What a worker counts and measures for Prometheus. docs/metrics.md describes each metric."""
