@@ -15,6 +15,7 @@ from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.fields import value_at
 from worker.contract.product import ProductId, to_product_id
 from worker.contract.settings import Settings, variable
+from worker.contract.unreachable import reason
 from worker.contract.urls import redact
 
 Listings = Collection[dict[str, Any]]
@@ -44,7 +45,7 @@ def open_listings(settings: Settings) -> Iterator[Listings]:
             yield database.get_collection(settings.mongo_collection)
     except PyMongoError as error:
         place = redact(settings.mongo_url)
-        cause = str(error).partition(", full error")[0].partition(", Timeout:")[0][:300]  # what follows is for machines
+        cause = reason(error, settings.mongo_url)
         if isinstance(error, OperationFailure) and error.code in BAD_VALUE:
             raise ListingsError(f"MongoDB at {place} refuses the query: {cause}; mend the filter") from error
         raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {cause}") from error

@@ -38,6 +38,13 @@ class Selection:
     below_score: float | None = None
     #: that the last two go by; None: the newest
     model_version: int | None = None
+    #: version of the model that the latest prediction is by
+    predicted_by: int | None = None
+
+    @property
+    def goes_by_predictions(self) -> bool:
+        """Whether the SQL store is asked about each listing."""
+        return self.without_prediction or self.below_score is not None or self.predicted_by is not None
 
     @property
     def bounds(self) -> Filter:

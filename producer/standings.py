@@ -13,6 +13,7 @@ from worker.contract.errors import Unavailable
 from worker.contract.fields import value_at
 from worker.contract.standing import Standing, Status
 from worker.contract.tables import predictions, rejects
+from worker.contract.unreachable import reason
 from worker.contract.urls import redact
 
 #: ids in one query to MongoDB, which takes 16 MB: some 16 bytes each
@@ -64,7 +65,8 @@ def _listed(connections: Connections, ids: Sequence[int]) -> set[Any]:
                 # MongoDB holds a Decimal128 equal to the integer; Python does so of its own Decimal alone.
                 found.add(identity.to_decimal() if isinstance(identity, Decimal128) else identity)
     except PyMongoError as error:
-        cause = str(error).partition(", Timeout:")[0][:300]  # what follows describes the whole replica set
-        place = redact(connections.settings.mongo_url)
-        raise Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {cause}") from error
+        url = connections.settings.mongo_url
+        raise Unavailable(
+            f"MongoDB at {redact(url)} does not answer (SHELVER_MONGO_URL): {reason(error, url)}"
+        ) from error
     return found

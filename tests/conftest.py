@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else a child between fork and exec takes up the threads of our model server, and dies when its files are closed.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+import trainer  # noqa: F401 - loads what must be loaded before TensorFlow
 from deploy.local import servers
 from deploy.local.processes import Processes
 from worker import schema

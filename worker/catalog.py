@@ -15,6 +15,7 @@ from worker.contract.fields import value_at
 from worker.contract.product import DocumentError, Product, ProductId, stand_in_id
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
+from worker.contract.unreachable import reason
 from worker.contract.urls import redact
 
 #: listings that are drawn to find one that can be used; of a collection of twenty times as many MongoDB reads no more
@@ -113,9 +114,6 @@ class Catalog:
 
     def _unavailable(self, error: PyMongoError) -> Unavailable:
         place = redact(self._settings.mongo_url)
-        return Unavailable(f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {_cause(error)}")
-
-
-def _cause(error: PyMongoError) -> str:
-    """Return what went wrong, without the description of the whole replica set that follows it."""
-    return str(error).partition(", Timeout:")[0][:300]
+        return Unavailable(
+            f"MongoDB at {place} does not answer (SHELVER_MONGO_URL): {reason(error, self._settings.mongo_url)}"
+        )

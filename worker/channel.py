@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from worker.contract.address import target
+from worker.contract.grpc_channel import open_channel
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
 from worker.model import Model
@@ -76,7 +76,7 @@ class Channel:
         """Return the prediction service of whichever replica is next."""
         if self._opened is None or time.monotonic() - self._opened_at > LIFE_SECONDS:
             self.close()
-            self._opened = grpc.insecure_channel(target(self._settings.serving_address), self._options())
+            self._opened = open_channel(self._settings, self._options())
             self._opened_at = time.monotonic()
             self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._opened)
         return self._stub

@@ -1,4 +1,4 @@
-"""What workers and ops tell each other through Redis: paused queues, attempts at pages, work done, work waiting.
+"""What workers and ops tell each other through Redis: paused queues, a rollout, attempts at pages, work done, waiting.
 
 It is kept beside the queues because it is worth as much as they are: when Redis is lost, so are the pages that
 it speaks of.
@@ -10,16 +10,19 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import redis
 
 from worker.contract.errors import Unavailable
 from worker.contract.messages import MessageError, Page, Queue
 from worker.contract.settings import Settings
+from worker.contract.unreachable import reason
 from worker.contract.urls import redact
+from worker.rollout import OFF, Rollout
 
 PAUSED = "shelver:paused"
+ROLLOUT = "shelver:rollout"
 BEGUN = "shelver:begun:"
 FAILED = "shelver:failed:"
 DONE = "shelver:done:"
@@ -42,6 +45,13 @@ class Attempt:
     number: int
     #: attempts that killed their child or failed for no reason that is known
     failures: int
+    #: what is being tried out meanwhile
+    rollout: Rollout = OFF
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no attempt at the page is known to have gone wrong."""
+        return self.number == 1 and not self.failures
 
     @property
     def is_suspect(self) -> bool:
@@ -68,7 +78,8 @@ class Control:
 
     def __init__(self, settings: Settings):
         timeout = settings.connect_timeout_seconds
-        self.address = redact(settings.redis_url)
+        self._url, self.address = settings.redis_url, redact(settings.redis_url)
+        self._rollout = OFF
         self._redis = redis.Redis.from_url(
             settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout, decode_responses=True
         )
@@ -97,14 +108,33 @@ class Control:
         with self._told():
             self._redis.srem(PAUSED, *(queue.value for queue in queues))
 
+    def rollout(self) -> Rollout:
+        """Return what is being tried out."""
+        with self._told():
+            return Rollout.from_text(cast("str | None", self._redis.get(ROLLOUT)))
+
+    def roll_out(self, rollout: Rollout) -> None:
+        """Have every worker go by this from its next page on."""
+        with self._told():
+            if rollout == OFF:
+                self._redis.delete(ROLLOUT)
+            else:
+                self._redis.set(ROLLOUT, rollout.to_text())
+
     def begin(self, page_id: str) -> Attempt:
-        """Count one more attempt at a page."""
+        """Count one more attempt at a page, and find out what is being tried out, in one round trip."""
         with self._told(), self._redis.pipeline() as calls:
             calls.incr(BEGUN + page_id)
             calls.expire(BEGUN + page_id, ATTEMPTS_KEPT_SECONDS)
             calls.get(FAILED + page_id)
-            number, _, failures = calls.execute()
-        return Attempt(int(number), int(failures or 0))
+            calls.get(ROLLOUT)
+            number, _, failures, rollout = calls.execute()
+        self._rollout = Rollout.from_text(rollout)
+        return Attempt(int(number), int(failures or 0), self._rollout)
+
+    def begin_untold(self) -> Attempt:
+        """Return what a page is begun with while Redis is away: a first attempt, under the last rollout known of."""
+        return Attempt(1, 0, self._rollout)
 
     def fail(self, page_id: str) -> None:
         """Count an attempt at a page that killed its child, or failed for no reason that is known."""
@@ -155,7 +185,7 @@ class Control:
             yield
         except redis.RedisError as error:
             raise Unavailable(
-                f"Redis at {self.address} does not answer (SHELVER_REDIS_URL): {str(error)[:300]}"
+                f"Redis at {self.address} does not answer (SHELVER_REDIS_URL): {reason(error, self._url)}"
             ) from error
 
 

@@ -22,6 +22,7 @@ from worker.contract.errors import Unavailable
 from worker.contract.messages import Queue
 from worker.contract.settings import Settings
 from worker.control import Control
+from worker.metrics import observe
 
 logger = logging.getLogger("worker")
 
@@ -102,6 +103,7 @@ class Gate(bootsteps.StartStopStep):
             self._turn(consumer, wanted)
         self._watch_model(consumer)
         self._state.write(self._open, unfit())
+        observe.looked(is_unfit=bool(unfit()))
 
     def _turn(self, consumer: Any, wanted: list[str]) -> None:
         """Take from these queues from now on; all are cancelled first, because their order is their priority."""

@@ -1,10 +1,22 @@
 """What a page comes to: predictions, rejects, and products that needed nothing."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum, unique
 
 from worker.contract.messages import Page
 from worker.contract.product import Product
 from worker.contract.rejects import Reject
+
+
+@unique
+class Side(StrEnum):
+    """Whom a product is asked of while a new model is tried out."""
+
+    STABLE = "stable"
+    #: the new model, in the stable one's stead
+    CANARY = "canary"
+    #: the new model beside the stable one: stored to be compared, and nobody's assignment
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +37,12 @@ class Prediction:
 
 @dataclass(slots=True)
 class Outcome:
-    """All that is to be stored for a page, in one transaction."""
+    """All that one side makes of a page, to be stored in one transaction."""
 
     page: Page
+    side: Side = field(default=Side.STABLE, kw_only=True)
     predictions: list[Prediction] = field(default_factory=list)
+    #: of the stable side alone
     rejects: list[Reject] = field(default_factory=list)
     #: ids that the current model already predicted from the same pictures, and its version
     known: list[int] = field(default_factory=list)
@@ -41,3 +55,12 @@ class Outcome:
     model_version: int | None = None
     #: seconds by stage, waiting for a server that was away included
     seconds: dict[str, float] = field(default_factory=dict)
+    #: why -> how many products a canary or shadow was to answer and did not
+    fallbacks: dict[str, int] = field(default_factory=dict)
+    #: of a stable side: what the canary or shadow made of its share of the page, when one was asked
+    beside: "Outcome | None" = None
+
+    @property
+    def answered(self) -> set[int]:
+        """Ids of the products that have this side's prediction, a new one or one from before."""
+        return {*self.known, *(each.product.id for each in self.predictions)}

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from worker.channel import OVERHEAD_BYTES, ROW_BYTES, Channel
 from worker.contract.errors import ModelUnfit, ShelverError, Unavailable
+from worker.contract.grpc_channel import explain
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.signature import PREFIXES, Signature
 from worker.model import Model, read
 from worker.outcome import Prediction
 from worker.pictures import Batch
+from worker.rollout import CANARY
 from worker.serving_api import get_model_metadata_pb2, predict_pb2
 from worker.tensors import from_proto, to_proto
 
@@ -41,10 +43,16 @@ class Refused(ShelverError):
 
 
 class Serving:
-    """The model server, all its replicas. Use it after fork."""
+    """The model server, all its replicas, and of its models the one that a version label is on. Use it after fork.
 
-    def __init__(self, settings: Settings):
+    What is known of that model is this client's own: others' may take other pictures and give longer answers. A label
+    may move between two calls: an answer is of the version that it names.
+    """
+
+    def __init__(self, settings: Settings, label: str | None = None):
         self._settings = settings
+        #: "" is on the newest version
+        self._label = settings.model_label if label is None else label
         self._model: Model | None = None
         self._asked_at = 0.0  # on the monotonic clock
         self._is_in_doubt = False
@@ -91,8 +99,7 @@ class Serving:
             raise Refused(f"{size:,} bytes of pictures are more than one call takes")
 
     def _request(self, batch: Batch) -> Any:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = self._settings.model_name
+        request = self._addressed(predict_pb2.PredictRequest())
         request.model_spec.signature_name = self._settings.model_signature.value
         name = "pixels" if isinstance(batch.pictures, np.ndarray) else "jpeg"
         for key, values in ((name, batch.pictures), ("product", batch.product), ("picture", batch.picture)):
@@ -100,10 +107,15 @@ class Serving:
         return request
 
     def _ask_model(self) -> Model:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        request.model_spec.name = self._settings.model_name
+        request = self._addressed(get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"]))
         answer = self._call("GetModelMetadata", request, self._settings.connect_timeout_seconds)
         return read(answer, self._settings.model_signature, self._say)
+
+    def _addressed(self, request: Any) -> Any:
+        request.model_spec.name = self._settings.model_name
+        if self._label:
+            request.model_spec.version_label = self._label
+        return request
 
     def _check_replicas(self, model: Model) -> None:
         """Raise ModelUnfit while replicas take pixels of different sizes: half of them would refuse every product."""
@@ -123,18 +135,30 @@ class Serving:
             code, detail = error.code(), (error.details() or "")[:300]
             if code not in WAITING_HELPS:
                 self._model = None  # it may have become another one: ask before the next call
+            # A label that is on no version is INVALID_ARGUMENT, too: whoever asks for the model again is told so.
             if code is grpc.StatusCode.INVALID_ARGUMENT and method == "Predict":
                 self._is_in_doubt = True
                 raise Refused(detail) from error
             place = f"the model server at {self._settings.serving_address}"
             if code in WAITING_HELPS:
                 raise Unavailable(
-                    f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {detail}"
+                    f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {explain(detail, self._settings)}"
                 ) from error
             raise ModelUnfit(
-                f"{place} does not serve {self._settings.model_name} (SHELVER_MODEL_NAME): {code.name}: {detail}; "
-                "publish the model there or name one that it has"
+                f"{place} does not serve {self._settings.model_name} (SHELVER_MODEL_NAME){self._labelled()}: "
+                f"{code.name}: {detail}; {self._remedy()}"
             ) from error
+
+    def _labelled(self) -> str:
+        if not self._label:
+            return ""
+        is_set = self._label == self._settings.model_label
+        return f" under the label {self._label}" + (" (SHELVER_MODEL_LABEL)" if is_set else "")
+
+    def _remedy(self) -> str:
+        if not self._label:
+            return "publish the model there or name one that it has"
+        return f"put the label on a version with shelver-trainer {'canary' if self._label == CANARY else 'promote'}"
 
     def _say(self, version: int) -> str:
         return f"model {self._settings.model_name} version {version} at {self._settings.serving_address}"

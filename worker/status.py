@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import text
 
@@ -14,6 +15,7 @@ from worker.contract.settings import Settings
 from worker.control import Control, Load
 from worker.dependencies import Asked, Dependency
 from worker.rejected import Choice, Rejects
+from worker.rollout import CANARY, Rollout
 from worker.serving import Serving
 from worker.store import NotRegistered, Store
 
@@ -26,12 +28,16 @@ class Model:
     """The model in use."""
 
     name: str
+    #: that it is asked by; "" for the newest version
+    label: str = ""
     #: None when the model server does not say
     version: int | None = None
     #: whether the store has its row; None when that is not known
     is_registered: bool | None = None
     #: why nothing can be predicted with it; None too when the model server does not answer
     problem: str | None = None
+    #: of the model labelled canary; None when there is none that fits
+    canary_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Status:
     dependencies: list[Dependency]
     model: Model
     queues: list[Load] | None
+    #: what is being tried out
+    rollout: Rollout | None
     #: of all workers over the last whole minute
     products_per_second: float | None
     #: all that are in the store, by reason
@@ -62,12 +70,15 @@ def look(settings: Settings) -> Status:
     mongodb = Asked("MongoDB", settings.mongo_url, "SHELVER_MONGO_URL", _ask_mongodb, settings)
     redis = Asked("Redis", settings.redis_url, "SHELVER_REDIS_URL", _ask_redis, settings)
     store = Asked("SQL store", settings.database_url, "SHELVER_DATABASE_URL", _ask_store, settings)
-    serving = Asked("model server", settings.serving_address, "SHELVER_SERVING_ADDRESS", _ask_serving, settings)
+    server = ("model server", settings.serving_address, "SHELVER_SERVING_ADDRESS")
+    serving, canary = Asked(*server, _ask_serving, settings), Asked(*server, _ask_canary, settings)
     deadline = time.monotonic() + settings.connect_timeout_seconds + GRACE_SECONDS
     dependencies = [each.told(deadline) for each in (mongodb, redis, store, serving)]
-    loads, rate = redis.result or (None, None)
-    model = serving.result or Model(settings.model_name)
-    return Status(dependencies, _compare(model, store, settings), loads, rate, store.result)
+    canary.told(deadline)
+    loads, rate, rollout = redis.result or (None, None, None)
+    model = serving.result or Model(settings.model_name, settings.model_label)
+    model = replace(_compare(model, store, settings), canary_version=canary.result)
+    return Status(dependencies, model, loads, rollout, rate, store.result)
 
 
 def _ask_mongodb(asked: Asked[None], settings: Settings) -> None:
@@ -75,10 +86,10 @@ def _ask_mongodb(asked: Asked[None], settings: Settings) -> None:
         asked.timed(lambda: catalog.listed([0]))  # a ping would pass without a password
 
 
-def _ask_redis(asked: Asked[tuple[list[Load], float]], settings: Settings) -> tuple[list[Load], float]:
+def _ask_redis(asked: Asked[Any], settings: Settings) -> tuple[list[Load], float, Rollout]:
     with closing(Control(settings)) as control:
         asked.timed(control.ping)
-        return control.loads(), control.products_per_second()
+        return control.loads(), control.products_per_second(), control.rollout()
 
 
 def _ask_store(asked: Asked[dict[Reason, int]], settings: Settings) -> dict[Reason, int]:
@@ -96,9 +107,14 @@ def _ask_serving(asked: Asked[Model], settings: Settings) -> Model:
     with closing(Serving(settings)) as serving:
         try:
             asked.timed(serving.model)
-            return Model(settings.model_name, serving.model().version)
+            return Model(settings.model_name, settings.model_label, serving.model().version)
         except ModelUnfit as error:  # it answers, and this is what it says
-            return Model(settings.model_name, problem=str(error))
+            return Model(settings.model_name, settings.model_label, problem=str(error))
+
+
+def _ask_canary(asked: Asked[int], settings: Settings) -> int:
+    with closing(Serving(settings, CANARY)) as serving:
+        return serving.model().version
 
 
 def _compare(model: Model, store: Asked[dict[Reason, int]], settings: Settings) -> Model:

@@ -11,7 +11,7 @@ from worker.contract.errors import ModelUnfit
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, models, predictions, rejects
-from worker.outcome import Outcome, Prediction
+from worker.outcome import Outcome, Prediction, Side
 from worker.upsert import Row, upsert
 
 #: fingerprints in one statement: SQLite takes 500 parts at most
@@ -88,21 +88,29 @@ class Store:
         """Write a page's outcome in one transaction; rows are sorted by key so that pages rarely deadlock.
 
         A prediction, new or known, removes the product's reject and becomes its latest: after a model is rolled back,
-        what it knew counts again. Raises as `known` does.
+        what it knew counts again. Not so a shadow's: it changes nothing but itself. Raises as `known` does.
         """
         now = datetime.now(UTC)
         ordered = sorted(outcome.predictions, key=lambda each: each.product.id)
-        settled = [*outcome.known, *(each.product.id for each in ordered)]
+        is_shadow = outcome.side is Side.SHADOW
         with self._database.begin() as connection:
             ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
-            _outdate(connection, [each.product.id for each in ordered], list(ids.values()))
-            if outcome.known and outcome.known_version is not None:
-                _renew(connection, outcome.known, self._model_id(connection, outcome.known_version))
-            upsert(connection, predictions, [_prediction_row(each, ids, outcome, now) for each in ordered])
+            if not is_shadow:
+                self._make_latest(connection, outcome, ordered)
+            rows = [_prediction_row(each, ids, outcome, now) for each in ordered]
+            upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
             upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
             upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
-            if settled:
-                connection.execute(delete(rejects).where(rejects.c.product_id.in_(settled)))
+            if outcome.answered and not is_shadow:
+                connection.execute(delete(rejects).where(rejects.c.product_id.in_(outcome.answered)))
+
+    def _make_latest(self, connection: Connection, outcome: Outcome, ordered: Sequence[Prediction]) -> None:
+        """Let nothing else be the latest of what was predicted, and what is known be it."""
+        for version in sorted({each.model_version for each in ordered}):  # two, when one took over amid the page
+            predicted = [each.product.id for each in ordered if each.model_version == version]
+            _outdate(connection, predicted, self._model_id(connection, version))
+        if outcome.known and outcome.known_version is not None:
+            _renew(connection, outcome.known, self._model_id(connection, outcome.known_version))
 
     def _model_id(self, connection: Connection, version: int) -> int:
         if version not in self._model_ids:
@@ -118,14 +126,14 @@ class Store:
         return self._model_ids[version]
 
 
-def _outdate(connection: Connection, product_ids: Sequence[int], model_ids: Sequence[int]) -> None:
+def _outdate(connection: Connection, product_ids: Sequence[int], model_id: int) -> None:
     """Have no other model's prediction of these products be the latest; rows are locked in order of id."""
     if not product_ids:
         return
     key = (predictions.c.product_id, predictions.c.model_id)
     replaced = (
         select(*key)
-        .where(predictions.c.is_latest, among(connection, key[0], product_ids), key[1].not_in(model_ids))
+        .where(predictions.c.is_latest, among(connection, key[0], product_ids), key[1] != model_id)
         .order_by(key[0])
         .with_for_update()
     )
@@ -138,7 +146,7 @@ def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) ->
     found = select(key[0]).where(among(connection, key[0], product_ids), key[1] == model_id, ~predictions.c.is_latest)
     renewed = connection.scalars(found.order_by(key[0]).with_for_update()).all()
     if renewed:
-        _outdate(connection, renewed, [model_id])
+        _outdate(connection, renewed, model_id)
         chosen = among(connection, key[0], renewed)
         connection.execute(update(predictions).where(chosen, key[1] == model_id).values(is_latest=True))
 
@@ -197,7 +205,7 @@ def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcom
         "queue": outcome.page.queue,
         "queued_at": datetime.fromtimestamp(outcome.page.queued_at, UTC),
         "predicted_at": now,
-        "is_latest": True,
+        "is_latest": outcome.side is not Side.SHADOW,
     }
 
 

@@ -8,6 +8,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Reject as Return
 from celery.exceptions import SoftTimeLimitExceeded
+from celery.signals import worker_process_init
 from kombu.exceptions import OperationalError
 
 from worker import gate
@@ -15,8 +16,11 @@ from worker.app import celery_app, control, pipeline, settings
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import TASK, MessageError, NewerSchema, Page
 from worker.control import FAILURES, Attempt, Control
+from worker.metrics import observe, slots
+from worker.metrics.definitions import Cause, PageResult
 from worker.outcome import Outcome
 from worker.request import PageRequest
+from worker.rollout import OFF
 
 logger = structlog.stdlib.get_logger("worker")
 
@@ -36,29 +40,36 @@ def classify_page(self: "Task[..., None]", /, *arguments: object, **named: objec
 
     What is known of attempts at it is kept in Redis: one that killed its process can tell nobody.
     """
-    page_id = str(self.request.id)
+    page_id, queue = str(self.request.id), observe.queue_of(self.request.delivery_info)
     log, started = logger.bind(page=page_id), time.monotonic()
     message = arguments[0] if len(arguments) == 1 and not named else (arguments, named)
     try:
-        _classify(message, page_id, log)
+        _classify(message, page_id, queue, log)
     except Return:
+        observe.page_left(queue, PageResult.RETURNED)
         raise
     except Exception as error:  # of the handlers in there: the time limit may strike amid one
+        observe.retried(Cause.TIME_LIMIT)
+        observe.page_left(queue, PageResult.RETURNED)
         raise Return(str(error), requeue=True) from error
     except SystemExit:
         if time.monotonic() - started < settings().page_soft_limit_seconds:
             _end(page_id)  # its worker is told to stop: the page did nothing to it
         raise
+    finally:
+        observe.child_memory()
 
 
-def _classify(message: object, page_id: str, log: structlog.stdlib.BoundLogger) -> None:
+def _classify(message: object, page_id: str, queue: str, log: structlog.stdlib.BoundLogger) -> None:
     try:
         page = Page.from_wire(message)
     except NewerSchema as error:
         log.warning("page goes back", reason=str(error))
+        observe.retried(Cause.NEWER_SCHEMA)
         time.sleep(PAUSE_SECONDS)
         raise Return(str(error), requeue=True) from error
     except MessageError as error:
+        observe.page_left(queue, PageResult.DROPPED)
         log.error("message is no page and is dropped", reason=str(error), message=repr(message)[:SHOWN_CHARACTERS])
         return
     log = log.bind(queue=page.queue.value, products=len(page.ids))
@@ -66,12 +77,18 @@ def _classify(message: object, page_id: str, log: structlog.stdlib.BoundLogger) 
         _work(page, page_id, _begin(page_id), log)
     except ModelUnfit as error:
         gate.report_unfit(str(error))
+        observe.retried(Cause.MODEL)
         _go_back(page_id, log, error)
-    except (Unavailable, OperationalError) as error:
+    except Unavailable as error:
+        _go_back(page_id, log, error)
+    except OperationalError as error:
+        observe.retried(Cause.REDIS)
         _go_back(page_id, log, error)
     except SoftTimeLimitExceeded as error:
+        observe.retried(Cause.TIME_LIMIT)
         _cut_short(page, page_id, log, error)
     except Exception as error:
+        observe.retried(Cause.UNFORESEEN)
         log.exception("page goes back after an unforeseen error")
         _fail(page_id)
         time.sleep(PAUSE_SECONDS)
@@ -95,8 +112,10 @@ def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.Boun
         _send_parts(page, page_id, settings().page_size)
         log.warning("page is too large and is cut", into=settings().page_size)
     elif not attempt.is_suspect:
-        outcome = pipeline().classify(page)
-        _end(page_id, len(outcome.predictions) + len(outcome.rejects) + len(outcome.known))
+        # A page that may have ended its process is the stable model's alone: the canary may be what was too large.
+        outcome = pipeline().classify(page, attempt.rollout if attempt.is_clean else OFF)
+        observe.page_done(page, outcome)
+        _end(page_id, len(set(page.ids)))
         log.info("page done", attempt=attempt.number, **_figures(outcome))
     elif len(page.ids) > 1:
         _send_parts(page, page_id, (len(page.ids) + 1) // 2, failures=FAILURES - 1)
@@ -106,7 +125,7 @@ def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.Boun
             f"{attempt.number - 1} attempts at it ended its process or failed: killed, out of memory, over "
             "SHELVER_PAGE_TIME_LIMIT_SECONDS, or as the worker's log says"
         )
-        pipeline().poison(page, detail)
+        observe.page_done(page, pipeline().poison(page, detail))
         _end(page_id)
         log.error("product is rejected as poison", product=page.ids[0])
 
@@ -145,6 +164,7 @@ def _send_parts(page: Page, page_id: str, size: int, failures: int = 0) -> None:
             control().suspect(part_id, failures)
         part = replace(page, ids=ids)
         app.send_task(TASK, (part.to_wire(),), queue=page.queue.value, task_id=part_id)
+    observe.page_left(page.queue, PageResult.CUT)
     _end(page_id)
 
 
@@ -152,7 +172,7 @@ def _begin(page_id: str) -> Attempt:
     try:
         return control().begin(page_id)
     except Unavailable:
-        return Attempt(1, 0)  # the page is in hand and can be finished; its attempts are for Redis to remember
+        return control().begin_untold()  # the page is in hand and can be finished; attempts are Redis's to remember
 
 
 def _fail(page_id: str) -> None:
@@ -162,6 +182,7 @@ def _fail(page_id: str) -> None:
 
 def _tell_death(page_id: str) -> None:
     """Count a child's death against its page; in the main process, which lends no connection to later children."""
+    observe.retried(Cause.KILLED)
     hurried = settings().model_copy(update={"connect_timeout_seconds": 1.0})
     with suppress(Unavailable), closing(Control(hurried)) as own:
         own.fail(page_id)
@@ -173,7 +194,7 @@ def _end(page_id: str, products: int = 0) -> None:
 
 
 def _figures(outcome: Outcome) -> dict[str, object]:
-    return {
+    figures: dict[str, object] = {
         "predicted": len(outcome.predictions),
         "rejected": len(outcome.rejects),
         "known": len(outcome.known),
@@ -182,9 +203,15 @@ def _figures(outcome: Outcome) -> dict[str, object]:
         "model_version": outcome.model_version,
         "seconds": {stage: round(seconds, 4) for stage, seconds in outcome.seconds.items()},
     }
+    if outcome.fallbacks:
+        figures["fallbacks"] = {str(cause): products for cause, products in outcome.fallbacks.items()}
+    if outcome.beside:
+        figures[outcome.beside.side.value] = _figures(outcome.beside)
+    return figures
 
 
 PageRequest.tell_death = staticmethod(_tell_death)
 gate.Gate.settings = settings()
 gate.Gate.look_again = staticmethod(look_again)
 app.steps["consumer"].add(gate.Gate)
+worker_process_init.connect(slots.begin_child)

@@ -14,6 +14,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from producer.api.endpoints import open_router, router
 from producer.api.guard import HEALTH, BearerToken, BodyLimit, RateLimit, refusal
+from producer.api.measuring import Measured
 from producer.api.service import Service
 from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings
@@ -61,6 +62,7 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(BearerToken, token=settings.api_token)
     app.add_middleware(RateLimit, requests_a_minute=settings.api_rate)
+    app.add_middleware(Measured)
     app.include_router(router)
     app.include_router(open_router)
     app.get("/docs", include_in_schema=False)(_page)

@@ -11,6 +11,7 @@ from producer.api.answers import Enqueued, Health, Id, Listing, Listings, Predic
 from producer.api.predictions import latest
 from producer.api.service import Service
 from producer.connections import Connections
+from producer.metrics import Source, counted
 from producer.standings import standings
 from worker.contract.standing import Status
 
@@ -75,7 +76,9 @@ async def enqueue(listings: Listings, service: Ask) -> Enqueued:
     enqueued before it stays enqueued, and to send all again is harmless.
     """
     ids = dict.fromkeys(listings.ids)
-    return Enqueued(enqueued=await service.ask(lambda servers: sum(servers.pages.send_all(ids, listings.queue))))
+    queue = listings.queue
+    sent = await service.ask(lambda servers: sum(counted(servers.pages.send_all(ids, queue), queue, Source.API)))
+    return Enqueued(enqueued=sent)
 
 
 @router.get(

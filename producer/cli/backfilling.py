@@ -42,6 +42,12 @@ def backfill(
         float | None, typer.Option(min=0, max=1, help="predicted by the model with a score below this")
     ] = None,
     model_version: ModelVersion = None,
+    predicted_by: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=2**31 - 1, metavar="VERSION", help="whose latest prediction is by this version of the model"
+        ),
+    ] = None,
     ids_file: Annotated[
         Path | None,
         typer.Option(help="these ids, one a line; - for standard input"),
@@ -56,8 +62,10 @@ def backfill(
     All conditions hold for each product; without any it is the whole catalog.
     --since and --until are UTC unless they say otherwise, and go by the field that
     SHELVER_MONGO_ORDER_FIELD names. --without-prediction and --below-score go by
-    SHELVER_MODEL_NAME, in its newest version or in --model-version. What the served
-    model has predicted already from the same pictures costs workers one look.
+    SHELVER_MODEL_NAME, in its newest version or in --model-version; --predicted-by 1
+    has the served version predict what version 1 did, after a promotion or a rollback.
+    What the served model has predicted already from the same pictures costs workers
+    one look.
 
     Never more than --depth pages wait on the queue: the backfill waits for room,
     and says so. One that was stopped or killed goes on where it was when the same
@@ -69,7 +77,7 @@ def backfill(
     """
     selection = Selection(
         *(first, last, since, until, where, tuple(category or ())),
-        *(without_prediction, below_score, model_version),
+        *(without_prediction, below_score, model_version, predicted_by),
     )
     _check(selection, ids_file)
     settings, stopped = configuration.load(), stopped_by_signals()
@@ -93,8 +101,8 @@ def backfill(
 
 def _check(selection: Selection, ids_file: Path | None) -> None:
     versioned = selection.without_prediction or selection.below_score is not None
-    if selection.without_prediction and selection.below_score is not None:
-        raise typer.BadParameter("nothing is both --without-prediction and --below-score: leave one out")
+    if selection.without_prediction + (selection.below_score is not None) + (selection.predicted_by is not None) > 1:
+        raise typer.BadParameter("--without-prediction, --below-score and --predicted-by: give one of them")
     if selection.model_version is not None and not versioned:
         raise typer.BadParameter("--model-version goes with --without-prediction or --below-score")
     if ids_file and selection != Selection():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from producer import metrics
 from worker.contract import settings as configuration
 from worker.contract.listening import CannotServe, is_loopback, listen, url
 
@@ -38,6 +39,7 @@ def api(
             "-hex 32 makes one), or leave --host at 127.0.0.1"
         )
     server = _server(settings)
+    metrics.start(settings, is_watcher=False)
     with listen(host, port) as listener:
         logger.info("listening on %s, described at /docs", url(listener))
         # Here too, because uvicorn raises the signal again when all is done: to be told to stop is no failure.

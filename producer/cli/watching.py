@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from producer import metrics
 from producer.cli.stopping import stopped_by_signals
 from producer.watching.watcher import Watcher
 from worker.contract import settings as configuration
@@ -27,7 +28,9 @@ def watch(
     SHELVER_MONGO_COLLECTION, _ID_FIELD, _PICTURE_PATH and _FILTER say which listings
     count, and where they keep what.
     """
-    Watcher(configuration.load(), stopped_by_signals(), from_now).run()
+    settings = configuration.load()
+    metrics.start(settings, is_watcher=True)
+    Watcher(settings, stopped_by_signals(), from_now).run()
 
 
 COMMANDS = (watch,)

@@ -7,7 +7,7 @@ from typing import Any
 
 from producer.filling.backfill import Block, Source, Wanted, blocks
 from producer.filling.id_file import IdFile
-from producer.filling.predicted import Current, below_score, find_model, without_prediction
+from producer.filling.predicted import Current, below_score, find_model, latest_by, without_prediction
 from producer.listings import Filter, check_filter, count, has_arrays, open_listings, require_index
 from producer.selection import Selection
 from worker.contract.database import Database
@@ -58,10 +58,11 @@ def of_catalog(settings: Settings, selection: Selection, database: Database) -> 
             yield from blocks(listings, path, where, selection.bounds, after)
 
     name, make_wanted = f"backfill:{selection.digest(settings)}:{place}", None
-    if selection.without_prediction or selection.below_score is not None:
-        model = find_model(database, settings.model_name, selection.model_version)
+    if selection.goes_by_predictions:
+        version = selection.model_version if selection.predicted_by is None else selection.predicted_by
+        model = find_model(database, settings.model_name, version)
         name += f":{settings.model_name}:{model.version}"
-        make_wanted = _condition(database, model, selection.below_score)
+        make_wanted = _condition(database, model, selection)
     return Plan(name, total, source, make_wanted)
 
 
@@ -70,7 +71,9 @@ def _whole(path: str, bounds: Filter, where: Filter) -> Filter:
     return {"$and": parts} if parts else {}
 
 
-def _condition(database: Database, model: Current, score: float | None) -> Callable[[], Wanted]:
-    if score is None:
-        return lambda: without_prediction(database, model)
-    return lambda: below_score(database, model, score)
+def _condition(database: Database, model: Current, selection: Selection) -> Callable[[], Wanted]:
+    if selection.predicted_by is not None:
+        return lambda: latest_by(database, model)
+    if (score := selection.below_score) is not None:
+        return lambda: below_score(database, model, score)
+    return lambda: without_prediction(database, model)

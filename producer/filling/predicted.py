@@ -39,7 +39,7 @@ def find_model(database: Database, name: str, version: int | None = None) -> Cur
         wanted = "no version" if version is None else f"no version {version}"
         raise NoModel(
             f"{wanted} of model {name} is registered in {database.address}: publish it with shelver-trainer publish, "
-            "or name another with SHELVER_MODEL_NAME or --model-version"
+            "or name another version, or another model with SHELVER_MODEL_NAME"
         )
     return Current(*found)
 
@@ -89,3 +89,9 @@ def below_score(database: Database, model: Current, score: float) -> Callable[[P
     """Return what says of ids, asked for in ascending order, that `model` was less sure of them than `score`."""
     unsure = Ascending(database, predictions.c.product_id, is_of(database, model) & (predictions.c.score < score))
     return lambda identity: not isinstance(identity, str) and unsure.has(identity)
+
+
+def latest_by(database: Database, model: Current) -> Callable[[ProductId], bool]:
+    """Return what says of ids, asked for in ascending order, that their latest prediction is by `model`."""
+    latest = Ascending(database, predictions.c.product_id, predictions.c.is_latest & is_of(database, model))
+    return lambda identity: not isinstance(identity, str) and latest.has(identity)

@@ -1,7 +1,10 @@
 """Which changes of the catalog concern the queue, said in MongoDB's own terms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+from bson.timestamp import Timestamp
 
 from producer.listings import Filter
 from worker.contract.fields import touches
@@ -28,7 +31,8 @@ TOUCHED = {
 def pipeline(settings: Settings) -> list[dict[str, Any]]:
     """Return the pipeline of a change stream: inserts, replacements, and updates of what counts.
 
-    Of each change it gives documentKey and, where SHELVER_MONGO_ORDER_FIELD is not _id, order: pictures do not travel.
+    Of each change it gives documentKey, clusterTime and, where MongoDB has it, wallTime, and, where
+    SHELVER_MONGO_ORDER_FIELD is not _id, order: pictures do not travel.
     """
     listed = {"operationType": {"$in": ["insert", "replace"]}}
     paths = _paths(settings)
@@ -39,10 +43,21 @@ def pipeline(settings: Settings) -> list[dict[str, Any]]:
             "operationType": "update",
             "$expr": _touches_any(paths),
         }
-    shown: dict[str, Any] = {"documentKey": 1}
+    shown: dict[str, Any] = {"documentKey": 1, "clusterTime": 1, "wallTime": 1}
     if settings.mongo_order_field != "_id":
         shown["order"] = f"$fullDocument.{settings.mongo_order_field}"
     return [{"$match": {"$or": [listed, updated]}}, {"$project": shown}]
+
+
+def changed_at(change: Mapping[str, Any]) -> float | None:
+    """Return when a change was made, in seconds since the epoch: whole ones from a MongoDB before 6.0."""
+    match change.get("wallTime"), change.get("clusterTime"):
+        case datetime() as moment, _:
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        case _, Timestamp() as moment:
+            return float(moment.time)
+        case _:
+            return None
 
 
 def filtered_by(where: Filter) -> set[str] | None:

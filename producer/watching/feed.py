@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from producer import metrics
 from producer.cursors import Cursor
 from producer.listings import Listings, ids_by_key
+from producer.metrics import Source
 from producer.watching.order import later
 from worker.contract.errors import Unavailable
 from worker.contract.messages import Page, Queue
@@ -40,11 +42,16 @@ class Feed:
         self.token, self.order = (position or {}).get("token"), (position or {}).get("order")
         return position is not None
 
-    def enqueue(self, listings: Listings, keys: Sequence[Any], queue: Queue) -> int:
-        """Put the documents with these _id on the queue, as a page; return how many are products that count."""
+    def enqueue(self, listings: Listings, keys: Sequence[Any], queue: Queue, listed_at: float | None = None) -> int:
+        """Put the documents with these _id on the queue, as a page; return how many are products that count.
+
+        `listed_at` is when the oldest of them was listed, in seconds since the epoch, where that is known.
+        """
         ids = ids_by_key(listings, self.settings, keys) if keys else []
         if ids:
-            self._pages.send(Page(tuple(ids), queue))
+            page = Page(tuple(ids), queue, listed_at=listed_at)
+            self._pages.send(page)
+            metrics.enqueued(page, Source.WATCH if queue is Queue.NEW else Source.CATCH_UP)
         return len(ids)
 
     def saw(self, value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from producer.listings import Listings, key_of
 from producer.watching.feed import Feed
 from producer.watching.order import Order, a_little_before, later
-from producer.watching.stream import open_stream
+from producer.watching.stream import IDLE_POSITION_SECONDS, open_stream
 from worker.contract.messages import Queue
 
 logger = logging.getLogger("producer")
@@ -65,6 +65,8 @@ def poll(feed: Feed, listings: Listings, order: Order, is_first: bool) -> None:
             seen.update((key_of(key), value) for value, key in found)
         low = a_little_before(feed.order)
         seen = {key: value for key, value in seen.items() if later(value, low) == value}
+        if feed.stored_seconds_ago > IDLE_POSITION_SECONDS:
+            feed.store()  # nothing has moved, and whoever looks at the position's age sees that it is watched
         feed.cursor.check()
         feed.stopped.wait(POLL_SECONDS)
 

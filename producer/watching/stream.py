@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.change_stream import ChangeStream
 
 from producer.listings import Listings
-from producer.watching.changes import pipeline
+from producer.watching.changes import changed_at, pipeline
 from producer.watching.feed import Feed
 from worker.contract.messages import Queue
 
@@ -40,16 +40,20 @@ def follow(feed: Feed, listings: Listings) -> None:
         feed.store(changes.resume_token)
         logger.info("watching %s", feed.place)
         while changes.alive and not feed.stopped.is_set():
-            keys = _collect(feed, changes)
-            feed.enqueue(listings, keys, Queue.NEW)
+            keys, listed_at = _collect(feed, changes)
+            feed.enqueue(listings, keys, Queue.NEW, listed_at)
             if keys or feed.stored_seconds_ago > IDLE_POSITION_SECONDS:
                 feed.store(changes.resume_token)
             feed.cursor.check()
 
 
-def _collect(feed: Feed, changes: Changes) -> list[Any]:
-    """Return the _id of changes: until the page is full, its first has waited long enough, or nothing more comes."""
+def _collect(feed: Feed, changes: Changes) -> tuple[list[Any], float | None]:
+    """Return the _id of changes: until the page is full, its first has waited long enough, or nothing more comes.
+
+    And when the first of them was made, in seconds since the epoch.
+    """
     keys: list[Any] = []
+    listed_at = None
     deadline = float("inf")
     while len(keys) < feed.settings.page_size and time.monotonic() < deadline:
         change = changes.try_next()  # waits for as long as a page may linger
@@ -57,6 +61,7 @@ def _collect(feed: Feed, changes: Changes) -> list[Any]:
             break
         if not keys:
             deadline = time.monotonic() + feed.settings.page_linger_seconds
+            listed_at = changed_at(change)
         keys.append(change["documentKey"]["_id"])
         feed.saw(keys[-1] if feed.settings.mongo_order_field == "_id" else change.get("order"))
-    return keys
+    return keys, listed_at

@@ -6,6 +6,7 @@ import threading
 from pymongo import ReadPreference
 from pymongo.errors import OperationFailure
 
+from producer import metrics
 from producer.cursors import BEAT_SECONDS, CursorLost
 from producer.listings import check_filter, open_listings
 from producer.watching import polling, stream
@@ -49,8 +50,11 @@ class Watcher:
         except CursorLost as error:
             logger.warning("%s", error)
         except Unavailable as error:
+            metrics.retried(error)
             logger.warning("%s; trying again in %d s", error, RETRY_SECONDS)
             self._feed.stopped.wait(RETRY_SECONDS)
+        finally:
+            metrics.watches(is_active=False)
 
     def _stand_by(self) -> None:
         self._feed.from_now = False  # there is a position now, which it must take over
@@ -67,6 +71,7 @@ class Watcher:
             # A secondary may lag behind the stream: what is new would be taken for what the filter leaves out.
             listings = found.with_options(read_preference=ReadPreference.PRIMARY)
             check_filter(listings, feed.settings.listing_filter)
+            metrics.watches(is_active=True)
             order = Order(listings, feed.settings)
             if is_first:
                 feed.order = order.newest()

@@ -336,13 +336,18 @@ def test_status_and_ready_of_a_line_that_works(
     assert (new["queue"], new["depth"], new["oldest_seconds"], new["is_paused"]) == ("new", 0, None, False)
     assert (backfill["depth"], backfill["in_flight"], backfill["is_paused"]) == (3, 0, True)
     assert 0 <= backfill["oldest_seconds"] < 100
-    assert found["model"] == {"name": "shelver", "version": 1, "is_registered": True, "problem": None}
+    assert found["model"] == {
+        **{"name": "shelver", "label": "", "version": 1, "is_registered": True, "problem": None},
+        "canary_version": None,
+    }
+    assert found["rollout"] == {"mode": "off", "share": 0.0}
     assert [each["name"] for each in found["dependencies"]] == ["MongoDB", "Redis", "SQL store", "model server"]
     assert all(each["milliseconds"] > 0 and each["problem"] is None for each in found["dependencies"])
     assert sum(found["rejects"].values()) == many
     told = said(ops("status"))
     assert "PAUSED" in told
     assert "model: shelver version 1, registered in the store" in told
+    assert "rollout: off; no version is labelled canary" in told
     assert said(ops("ready")) == "ready: model shelver version 1\n"
 
 

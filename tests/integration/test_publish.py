@@ -18,6 +18,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfigList, M
 from tests.integration.conftest import TREE
 from trainer.graph import Classifier
 from trainer.publishing.export import BATCH_SIZES, EXTRA
+from trainer.publishing.labels import LabelError
 from trainer.publishing.publish import PublishError, plan, publish
 from trainer.publishing.serving_config import FILE, ServingConfigError
 from trainer.run import CATEGORIES, Run
@@ -173,19 +174,21 @@ def test_what_was_never_evaluated_is_said(tmp_path: Path, run: Run, settings: Se
 def test_labels_are_written_for_tensorflow_serving(
     tmp_path: Path, run: Run, classifier: Classifier, settings: Settings
 ) -> None:
-    """Both labels, each on one version; exactly the labelled versions are served, other models stay as they are."""
+    """Each label on one version, from none of which it is taken; exactly these are served, other models stay."""
     other = (
         'config { name: "other" base_path: "/srv" model_platform: "tensorflow" version_labels { key: "x" value: 9 } }'
     )
     (tmp_path / FILE).write_text(f"model_config_list {{ {other} }}")
-    labels = ("canary", None, "stable", "canary")
-    for version, label in enumerate(labels, start=1):
+    for version, label in enumerate(("stable", None, "canary"), start=1):
         publish(run, classifier, tmp_path, "shelver", version, settings.database_url, label)
+    for label, remedy in (("stable", "with --label canary"), ("canary", "without --label")):
+        with pytest.raises(LabelError, match=f"{label} is version . already: publish {remedy}"):
+            plan(run, tmp_path, "shelver", None, settings.database_url, label)
     kept, ours = config(tmp_path).model_config_list.config
     assert kept == text_format.Parse(other, ModelConfigList()).config[0]
     assert (ours.name, ours.base_path, ours.model_platform) == ("shelver", str(tmp_path / "shelver"), "tensorflow")
-    assert dict(ours.version_labels) == {"stable": 3, "canary": 4}
-    assert list(ours.model_version_policy.specific.versions) == [3, 4]
+    assert dict(ours.version_labels) == {"stable": 1, "canary": 3}
+    assert list(ours.model_version_policy.specific.versions) == [1, 3]
     assert not [each for each in tmp_path.iterdir() if "part" in each.name]
 
 
@@ -229,10 +232,10 @@ def test_a_commit_that_fails_takes_folder_and_label_back(
     event.listen(Engine, "commit", fail)
     try:
         with pytest.raises(Unavailable, match="disk I/O error"):
-            publish(run, classifier, tmp_path, "shelver", 2, settings.database_url, "stable")
+            publish(run, classifier, tmp_path, "shelver", 2, settings.database_url, "canary")
     finally:
         event.remove(Engine, "commit", fail)
-    assert labels == [{"stable": 2}]  # folder and label were in place when the commit failed
+    assert labels == [{"stable": 1, "canary": 2}]  # folder and label were in place when the commit failed
     assert files(tmp_path) == before
     assert (tmp_path / FILE).read_bytes() == config_before
     assert registered(settings) == [("shelver", 1)]

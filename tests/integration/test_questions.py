@@ -270,6 +270,20 @@ def test_drift_between_models_is_of_what_both_predicted(connection: Connection) 
     assert drift.between_models(connection, old, 99).psi_categories is None
 
 
+def test_a_comparison_may_leave_out_what_the_new_model_predicted_before(connection: Connection) -> None:
+    """Of the same products in every part of it; nothing is left after all of them."""
+    old, new = model_id(connection, "old"), model_id(connection, "new")
+    means = comparison.mean_scores(connection, old, new)
+    assert all(0 < each < 1 for each in means if each is not None)
+    assert comparison.mean_scores(connection, new, old) == pytest.approx(means[::-1])
+    for since, all_of_them in ((BEFORE, True), (datetime.now(UTC) + timedelta(1), False)):
+        assert bool(comparison.compare(connection, old, new, since).both) == all_of_them
+        assert bool(comparison.flips(connection, old, new, since=since)) == all_of_them
+        assert (comparison.mean_scores(connection, old, new, since=since) == pytest.approx(means)) == all_of_them
+        found = drift.between_models(connection, old, new, 3, since)
+        assert found.before == found.after == comparison.compare(connection, old, new, since).both
+
+
 def test_drift_can_be_of_one_model_and_has_no_index_without_products(connection: Connection) -> None:
     """An empty span is no drift."""
     spans = (BEFORE, AFTER), (AFTER, AFTER + timedelta(7))

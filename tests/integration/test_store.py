@@ -24,7 +24,7 @@ from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, categories, metadata, models, predictions, rejects, verdicts
 from worker.contract.verdicts import Decision
-from worker.outcome import Outcome, Prediction
+from worker.outcome import Outcome, Prediction, Side
 from worker.store import NotRegistered, Store
 
 RANKED = [(1000000001, 0.7), (1000000002, 0.2), (1000000004, 0.1)]
@@ -147,6 +147,35 @@ def test_the_latest_prediction_is_that_of_the_model_asked_last(
     assert (latest(database, 1), latest(database, 2)) == ([1], [2])
     store.save(seen(run, 1, b"c"))
     assert latest(database, 1) == [1]
+
+
+def test_a_page_of_two_versions_leaves_one_latest_prediction_each(
+    store: Store, settings: Settings, database: Database, run: Run
+) -> None:
+    """A version that takes over amid a page: what the old one knew is copied, and the rest is predicted by the new."""
+    register(run, settings, version=2)
+    store.save(outcome(run, 1, 2))
+    (copied,), (new,) = (seen(run, *each).predictions for each in ((1, b"a", RANKED, 1), (2, b"b", RANKED, 2)))
+    store.save(Outcome(Page((1, 2)), predictions=[copied, new]))
+    assert (latest(database, 1), latest(database, 2)) == ([1], [2])
+
+
+def test_a_shadow_changes_nothing_but_itself(store: Store, settings: Settings, database: Database, run: Run) -> None:
+    """Whatever it finds: no prediction of its product, another model's, its own, or a reject."""
+    register(run, settings, version=2)
+    store.save(seen(run, 1, b"a"))
+    store.save(seen(run, 3, b"c", version=2))
+    store.save(outcome(run, rejected=(Reject(4, Reason.REFUSED_BY_MODEL, "why"),)))
+    shadow = [seen(run, each, b"new", version=2).predictions[0] for each in (1, 2, 3, 4)]
+    for _ in range(2):
+        store.save(Outcome(Page((1, 2, 3, 4)), side=Side.SHADOW, predictions=shadow))
+        store.save(Outcome(Page((1,)), side=Side.SHADOW, known=[1, 2, 4], known_version=2))
+    assert [latest(database, each) for each in (1, 2, 3, 4)] == [[1], [], [2], []]
+    assert count(database, rejects) == 1
+    assert sorted(store.known([each.product for each in shadow], 2)) == [1, 2, 3, 4]
+    store.save(Outcome(Page((1, 2, 3, 4)), known=[1, 2, 3, 4], known_version=2))  # it is promoted
+    assert [latest(database, each) for each in (1, 2, 3, 4)] == [[2]] * 4
+    assert count(database, rejects) == 0
 
 
 def test_two_models_at_once_leave_one_latest_prediction(settings: Settings, database: Database, run: Run) -> None:

@@ -10,18 +10,19 @@ from typer.testing import CliRunner
 
 COMMANDS = {
     "worker": {
-        *("run", "migrate", "show", "settings", "rejects", "predictions"),
-        *("pause", "resume", "drain", "status", "live", "ready"),
+        *("run", "migrate", "show", "settings", "rejects", "predictions", "rollout"),
+        *("pause", "resume", "drain", "status", "live", "ready", "exporter"),
     },
     "trainer": {
         *("index", "explore", "translate", "prepare", "configs", "fit", "evaluate", "compare", "predict"),
-        *("publish", "label", "submit", "serve"),
+        *("publish", "versions", "canary", "promote", "rollback", "submit", "serve"),
     },
     "producer": {"load", "dump-new", "watch", "backfill", "reconcile", "enqueue", "api"},
 }
 #: of commands that are a group
 WITHIN = {
     ("worker", "rejects"): {"list", "show", "replay", "drop"},
+    ("worker", "rollout"): {"show", "canary", "shadow", "off", "report"},
     ("worker", "predictions"): {"summary", "compare", "disagreements", "drift"},
 }
 EVERY = [

@@ -34,6 +34,14 @@ def test_the_wire_form_is_four_fields() -> None:
     assert page.to_wire() == {"schema": 1, "ids": [1, "str('abc')"], "queue": "backfill", "queued_at": 1.5}
 
 
+def test_when_its_products_were_listed_travels_where_it_is_known() -> None:
+    """Older workers read past it, and pages of older producers do without."""
+    page = Page((1,), Queue.NEW, 1.5, listed_at=0.5)
+    assert page.to_wire() == SOUND | {"listed_at": 0.5}
+    assert Page.from_wire(page.to_wire()) == page
+    assert Page.from_wire(SOUND).listed_at is Page.from_wire(SOUND | {"listed_at": None}).listed_at is None
+
+
 def test_a_page_knows_when_it_was_queued() -> None:
     """By default a page is for a person who waits, from now on."""
     before = time.time()
@@ -43,7 +51,7 @@ def test_a_page_knows_when_it_was_queued() -> None:
 
 
 @settings(deadline=None)
-@given(st.builds(Page, IDS, st.sampled_from(Queue), MOMENTS))
+@given(st.builds(Page, IDS, st.sampled_from(Queue), MOMENTS, st.none() | MOMENTS))
 def test_round_trip_through_json(page: Page) -> None:
     """Any page comes back equal after a way through JSON, with plain strings on the wire."""
     wire = page.to_wire()
@@ -99,6 +107,8 @@ def test_half_a_surrogate_pair_becomes_text_that_can_be_stored() -> None:
         ("queued_at", float("nan"), "queued_at is nan"),
         ("queued_at", float("inf"), "queued_at is inf"),
         ("queued_at", 1e300, r"queued_at is 1e\+300"),
+        ("listed_at", "1.5", "listed_at is '1.5', not seconds since the epoch"),
+        ("listed_at", -1, "listed_at is -1"),
         pytest.param("queued_at", 10**400, "queued_at is", id="queued_at-huge"),
     ],
 )
@@ -126,7 +136,7 @@ def test_a_message_that_is_no_object_is_told(message: object) -> None:
 @given(
     st.one_of(
         JSON,
-        st.dictionaries(st.sampled_from(tuple(SOUND)), JSON).map(lambda changed: SOUND | changed),
+        st.dictionaries(st.sampled_from((*SOUND, "listed_at")), JSON).map(lambda changed: SOUND | changed),
         st.tuples(st.sampled_from(tuple(SOUND)), JSON).map(lambda changed: SOUND | dict([changed])),
     )
 )

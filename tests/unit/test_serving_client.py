@@ -119,8 +119,10 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr("worker.serving.MODEL_AGE_SECONDS", 3600)
     made: list[Serving] = []
 
-    def make(*prepared: Any, signature: str = "pixels") -> tuple[Serving, Wire]:
-        client = Serving(Settings(signature=signature))
+    def make(
+        *prepared: Any, signature: str = "pixels", model_label: str = "", label: str | None = None
+    ) -> tuple[Serving, Wire]:
+        client = Serving(Settings(signature=signature, model_label=model_label), label)
         made.append(client)
         wire = Wire(*prepared)
         monkeypatch.setattr(client._channel, "stub", lambda: wire)
@@ -308,6 +310,37 @@ def test_a_missing_model_is_told(serving, code: str) -> None:
     """The server answers but not for this model: the sentence names the setting and what to do."""
     client, _ = serving(Failure(grpc.StatusCode[code], None))
     with pytest.raises(ModelUnfit, match=f"does not serve shelver .SHELVER_MODEL_NAME.: {code}.*publish the model"):
+        client.model()
+
+
+@pytest.mark.parametrize(
+    ("model_label", "label", "sent"), [("", None, None), ("stable", None, "stable"), ("stable", "canary", "canary")]
+)
+def test_every_request_names_the_label(serving, model_label: str, label: str | None, sent: str | None) -> None:
+    """The setting's, unless another is asked for; without one the newest version answers."""
+    client, wire = serving(metadata(BOTH), answer(), model_label=model_label, label=label)
+    client.model()
+    client.predict(BATCH)
+    for request in wire.asked:
+        assert request.model_spec.HasField("version_label") == (sent is not None)
+        assert request.model_spec.version_label == (sent or "")
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        (None, r"under the label stable \(SHELVER_MODEL_LABEL\): .*shelver-trainer promote"),
+        ("canary", "under the label canary: .*shelver-trainer canary"),
+    ],
+)
+def test_a_label_on_no_version_is_not_the_pictures_fault(serving, label: str | None, told: str) -> None:
+    """To Predict it looks like pictures that are refused: asking for the model, which follows, tells the two apart."""
+    unknown = Failure(grpc.StatusCode.INVALID_ARGUMENT, "Unrecognized servable version label")
+    client, _ = serving(metadata(BOTH), unknown, unknown, model_label="stable", label=label)
+    client.model()
+    with pytest.raises(Refused):
+        client.predict(BATCH)
+    with pytest.raises(ModelUnfit, match=told):
         client.model()
 
 

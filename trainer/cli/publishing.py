@@ -1,4 +1,4 @@
-"""The commands that hand a model on: publish, label, submit, serve."""
+"""The commands that hand a model on: publish, submit, serve."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ from trainer.submission.submit import submit as write_submission
 from worker.contract import settings as configuration
 from worker.contract.urls import redact
 
-#: as trainer.publishing.serving_config has them
+#: as trainer.publishing.labels has them
 Label = Literal["canary", "stable"]
 
 
@@ -29,7 +29,9 @@ def publish(
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="the next free one when left out")] = None,
     top_k: Annotated[int, typer.Option(min=5, max=100, help="ranked categories a product gets, at each level")] = 10,
-    label: Annotated[Label | None, typer.Option(help="put this label on the version, in MODELS/models.config")] = None,
+    label: Annotated[
+        Label | None, typer.Option(help="put this label on it, in MODELS/models.config, if no version has it")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check everything, say what would be written, and write nothing")
     ] = False,
@@ -40,8 +42,9 @@ def publish(
 
     With --label, MODELS/models.config serves exactly the labelled versions of the model; start the server with
     --model_config_file=MODELS/models.config --model_config_file_poll_wait_seconds=30
-    --allow_version_labels_for_unavailable_models. It takes a label that moves only for a version it has loaded: label a
-    version canary first, then stable, or add --force_allow_any_version_labels_for_unavailable_models.
+    --allow_version_labels_for_unavailable_models. Label the very first version stable, and later ones canary; a label
+    that another version has is moved by the commands canary, promote and rollback, once the server has loaded the
+    version.
     """
     from trainer.publishing.publish import open_classifier, plan
     from trainer.publishing.publish import publish as write
@@ -61,28 +64,8 @@ def publish(
         typer.echo(f"{folder} is published and registered in {store}")
     if label:
         typer.echo(f"{label} {'would be' if dry_run else 'is'} version {planned.version} in {models / 'models.config'}")
-
-
-def label(
-    models: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the model server's folder")],
-    label: Annotated[Label, typer.Argument(help="canary or stable")],
-    version: Annotated[int, typer.Argument(min=1, help="a published version of the model")],
-    name: Annotated[
-        str | None, typer.Option(help="as TensorFlow Serving calls it; SHELVER_MODEL_NAME if left out")
-    ] = None,
-) -> None:
-    """Move a label to a version that is published already, in MODELS/models.config: promote it, or go back.
-
-    See publish for how the server takes it. Going back is quick while the older version is still served under the
-    other label; else the server loads it first.
-    """
-    from trainer.publishing.serving_config import FILE, ServingConfigError, labelled
-
-    folder = models / (name or configuration.load().model_name)
-    if not (folder / str(version)).is_dir():
-        raise ServingConfigError(f"{folder / str(version)} does not exist: publish the version before it is labelled")
-    with labelled(folder, version, label):
-        typer.echo(f"{label} is version {version} in {models / FILE}")
+    if label != "stable":
+        typer.echo(f"next: shelver-trainer {f'promote {models}' if label else f'canary {models} {planned.version}'}")
 
 
 def submit(
@@ -146,6 +129,10 @@ def serve(
             exists=True, dir_okay=False, help="serve the models and labels of this file (models.config), read on change"
         ),
     ] = None,
+    ssl_config_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="speak TLS as this file says: TensorFlow Serving's SSLConfig"),
+    ] = None,
 ) -> None:
     """Serve the newest version of every model in a folder, over TensorFlow Serving's gRPC API.
 
@@ -154,7 +141,7 @@ def serve(
     """
     from trainer.serve.server import serve as serve_models
 
-    serve_models(models, host, port, config_file=config)
+    serve_models(models, host, port, config_file=config, ssl_config_file=ssl_config_file)
 
 
-COMMANDS = (publish, label, submit, serve)
+COMMANDS = (publish, submit, serve)

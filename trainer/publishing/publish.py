@@ -13,6 +13,7 @@ from sqlalchemy import Connection, make_url
 
 from trainer.graph import Classifier
 from trainer.publishing import export, registry, serving_config
+from trainer.publishing.labels import first
 from trainer.run import MODEL, Run, RunError
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError
@@ -28,7 +29,7 @@ class Plan:
 
     #: MODELS/NAME/VERSION
     folder: Path
-    #: put on the version, in MODELS/models.config
+    #: put on the version, in MODELS/models.config: one that no other version has
     label: str | None
     #: what a person should know first
     warnings: tuple[str, ...]
@@ -55,7 +56,8 @@ def plan(
     """Check everything that can be checked beforehand and say what `publish` would do; nothing is written.
 
     `version` is one more than any on disk or in SQL when None. Raises PublishError when the name is none, the version
-    exists or the folder cannot be written; ServingConfigError; Unavailable when the database does not answer.
+    exists or the folder cannot be written; ServingConfigError; LabelError when another version has the label;
+    Unavailable when the database does not answer.
     """
     _check_name(name)
     home = models_folder / name
@@ -65,7 +67,8 @@ def plan(
         version = version or _next_version(connection, home, name)
         _check_free(connection, home, name, version)
     if label:
-        serving_config.with_label(serving_config.read(models_folder / serving_config.FILE), home, version, label)
+        config = serving_config.read(models_folder / serving_config.FILE)
+        first(label, version)(serving_config.served(config, name).labels)
     return Plan(home / str(version), label, tuple(_warnings(run)))
 
 
@@ -95,7 +98,7 @@ def publish(
                 registry.register(connection, run, name, int(folder.name))
                 made = made.rename(folder)
                 if label:
-                    labelling.enter_context(serving_config.labelled(folder.parent, int(folder.name), label))
+                    labelling.enter_context(serving_config.labelled(folder.parent, first(label, int(folder.name))))
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         with suppress(OSError):  # other versions are in it

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, func, insert, select, update
 
 from trainer.run import Run
 from worker.contract.tables import categories, models
@@ -19,6 +20,11 @@ def has(connection: Connection, name: str, version: int) -> bool:
 def newest(connection: Connection, name: str) -> int:
     """Return the highest registered version, 0 when there is none."""
     return connection.scalar(select(func.max(models.c.version)).where(models.c.name == name)) or 0
+
+
+def rows(connection: Connection, name: str) -> Sequence[Row[Any]]:
+    """Return the rows of every registered version of the model."""
+    return connection.execute(select(models).where(models.c.name == name)).all()
 
 
 def register(connection: Connection, run: Run, name: str, version: int) -> None:

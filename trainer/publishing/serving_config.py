@@ -1,31 +1,40 @@
 """TensorFlow Serving's model config file, MODELS/models.config: which versions are served, under which labels.
 
 tensorflow_model_server --model_config_file=MODELS/models.config --model_config_file_poll_wait_seconds=30
-  --allow_version_labels_for_unavailable_models reads it at its start and whenever it has changed. Without the last flag
-a label may only name a version that is loaded already, which at its start none is. The flag does not cover a label that
-moves to a version not loaded yet: TensorFlow Serving refuses the whole file then, unless
---force_allow_any_version_labels_for_unavailable_models lets the label name nothing while the version loads. So label a
-version canary first, and stable once it is served: that move is safe.
+  --allow_version_labels_for_unavailable_models reads it at its start and every 30 s. It moves the labels first and
+loads afterwards, so a label that names a version which is not loaded has the whole file refused, time after time. The
+last flag excepts labels that are new to the server: all are at its start. A label that moves must move to a loaded
+version, therefore trainer.publishing.rollout writes twice: what is to be loaded, and once it is, the labels.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
+from trainer.publishing.labels import Change, Labels
 from worker.contract.errors import ShelverError
 
 FILE = "models.config"
-LABELS = ("canary", "stable")
 PLATFORM = "tensorflow"
 
 
 class ServingConfigError(ShelverError):
     """The model config file cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the file has one model's server do."""
+
+    labels: Labels = field(default_factory=dict)
+    #: named as those to load; empty while the file leaves that to another policy
+    versions: frozenset[int] = frozenset()
 
 
 def read(path: Path) -> ModelServerConfig:
@@ -43,19 +52,28 @@ def read(path: Path) -> ModelServerConfig:
     return config
 
 
-def with_label(config: ModelServerConfig, folder: Path, version: int, label: str) -> ModelServerConfig:
-    """Return the config with `label` on a version of the model in `folder` (MODELS/NAME) and nowhere else of it.
+def served(config: ModelServerConfig, name: str) -> Served:
+    """Return what the config says of a model, nothing when it does not know it."""
+    for model in config.model_config_list.config:
+        if model.name == name:
+            return Served(dict(model.version_labels), frozenset(model.model_version_policy.specific.versions))
+    return Served()
 
-    Of that model exactly the labelled versions are served. A base path that is there stays: the server may see the
-    folder elsewhere. Other models stay as they are.
+
+def with_labels(config: ModelServerConfig, folder: Path, labels: Labels, more: Iterable[int] = ()) -> ModelServerConfig:
+    """Return the config with exactly these labels on versions of the model in `folder` (MODELS/NAME).
+
+    Of that model exactly the labelled versions are served, and `more`. A base path that is there stays: the server may
+    see the folder elsewhere. Other models stay as they are.
     """
     changed = ModelServerConfig()
     changed.CopyFrom(config)
     model = _entry(changed, folder)
-    model.version_labels[label] = version
+    model.version_labels.clear()
+    model.version_labels.update(labels)
     # Assigning all of the policy at once: what it was before, `latest` or `all`, goes.
     model.ClearField("model_version_policy")
-    model.model_version_policy.specific.versions.extend(sorted(set(model.version_labels.values())))
+    model.model_version_policy.specific.versions.extend(sorted({*labels.values(), *more}))
     return changed
 
 
@@ -69,21 +87,36 @@ def _entry(config: ModelServerConfig, folder: Path) -> ModelConfig:
 
 
 @contextmanager
-def labelled(folder: Path, version: int, label: str) -> Iterator[None]:
-    """Put a label on a version of the model in `folder` (MODELS/NAME); take it back if the block raises.
+def labelled(folder: Path, change: Change) -> Iterator[Labels]:
+    """Change the labels of the model in `folder` (MODELS/NAME), give them all; take that back if the block raises.
 
-    The file is replaced at once, so a server never reads half of it, and one process at a time changes it. Raises
-    ServingConfigError.
+    The file is replaced at once, so a server never reads half of it, and one process at a time changes it; one that
+    would stay as it is is left alone. Raises ServingConfigError, and what `change` does.
     """
+    with _replaced(folder, lambda config, now: with_labels(config, folder, change(now.labels))) as after:
+        yield after.labels
+
+
+def load(folder: Path, versions: Iterable[int]) -> None:
+    """Have these versions loaded too, without a label; raises ServingConfigError."""
+    with _replaced(folder, lambda config, now: with_labels(config, folder, now.labels, {*now.versions, *versions})):
+        pass
+
+
+@contextmanager
+def _replaced(folder: Path, change: Callable[[ModelServerConfig, Served], ModelServerConfig]) -> Iterator[Served]:
     path = folder.parent / FILE
     with _locked(folder.parent):
         before = path.read_bytes() if path.exists() else None
-        _replace(path, text_format.MessageToBytes(with_label(read(path), folder, version, label)))
+        config = read(path)
+        after = change(config, served(config, folder.name))
+        if after != config:
+            _replace(path, text_format.MessageToBytes(after))
         try:
-            yield
+            yield served(after, folder.name)
         except BaseException:
             if before is None:
-                path.unlink()
+                path.unlink(missing_ok=True)
             else:
                 _replace(path, before)
             raise
@@ -91,7 +124,10 @@ def labelled(folder: Path, version: int, label: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ServingConfigError(f"{folder} cannot be opened ({error.strerror}): name the models' folder") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

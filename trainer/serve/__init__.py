@@ -14,6 +14,7 @@ accelerators; production runs the real one. Start at `server.serve`.
     predict   one loaded SavedModel and a Predict call on it
     warmup    the requests that a version answers before it is served
     tensors   TensorProto to numpy and back
+    tls       keys and certificates, as TensorFlow Serving's --ssl_config_file has them
     errors    a status code and a sentence for clients, one sentence for whoever starts the server
 
 What "as TensorFlow Serving does" refers to was read in its sources (github.com/tensorflow/serving, r2.x).

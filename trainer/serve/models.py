@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -82,30 +83,30 @@ class Models:
             for config in self._configs.values():
                 self._refresh(config)
 
-    def reload(self, configs: Iterable[ModelFolder], labels: Labels, labels_wait: bool = False) -> None:
+    def reload(self, configs: Iterable[ModelFolder], labels: Labels) -> None:
         """Serve these models, under these labels, and no others; return when they are loaded.
 
-        All or nothing: on a StatusError everything is as before. FAILED_PRECONDITION when a label points to a version
-        that is not served yet, INVALID_ARGUMENT when a folder cannot be read, NOT_FOUND when one holds no version
-        to serve, UNKNOWN when none of a model's versions loads; all as TensorFlow Serving has it. With `labels_wait`
-        a label may also point to a version that these models bring, and moves once that is loaded.
+        Labels move first, as in TensorFlow Serving, so FAILED_PRECONDITION is raised for one that points to a version
+        that is not served yet, whether or not these models bring it. A server that follows a config file takes that
+        from a label that is new, which names nothing until the version is loaded, as with
+        --allow_version_labels_for_unavailable_models; never from one that moves.
+
+        All or nothing: on a StatusError everything is as before. INVALID_ARGUMENT when a folder cannot be read,
+        NOT_FOUND when one holds no version to serve, UNKNOWN when none of a model's versions loads.
         """
         with self._changing:
             before = self._snapshot
-            if not labels_wait:
-                before.check(labels)
+            before.check(labels, new_may_wait=self._config_file is not None)
             wanted = {config.name: config for config in configs}
             try:
+                self._snapshot = replace(before, labels=labels)
                 models = {name: self._changed(config, load_or_refuse) for name, config in wanted.items()}
                 dropped = {name: all_left(versions) for name, versions in before.models.items() if name not in wanted}
-                after = Snapshot({**dropped, **models}, labels)
-                if labels_wait:
-                    after.check(labels)
             except BaseException:
                 self._snapshot = before
                 raise
             self._folder, self._configs = None, wanted
-            self._publish(after)
+            self._publish(Snapshot({**dropped, **models}, labels))
 
     def _open(self, folder: Path | None) -> None:
         if folder is None or not folder.is_dir():
@@ -123,7 +124,7 @@ class Models:
         try:
             changed = path.stat().st_mtime_ns
             if changed != self._config_time:
-                self.reload(*read_file(path), labels_wait=True)
+                self.reload(*read_file(path))
                 self._config_time = changed
                 self._told.pop(path, None)
         except (OSError, StatusError) as error:

@@ -14,6 +14,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from trainer.serve.errors import ServeError
 from trainer.serve.models import Models
 from trainer.serve.services import ModelService, PredictionService
+from trainer.serve.tls import credentials
 
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 1.0
@@ -37,12 +38,15 @@ class ModelServer:
         port: int = 8500,
         poll_seconds: float = POLL_SECONDS,
         config_file: Path | None = None,
+        ssl_config_file: Path | None = None,
     ):
         """Load the models and listen; raise ServeError when there is nothing to serve or nowhere to listen.
 
-        Port 0 chooses a free one. With a `config_file` the models and labels that it names are served, and no others.
+        Port 0 chooses a free one. With a `config_file` the models and labels that it names are served, and no others;
+        with an `ssl_config_file` clients must speak TLS.
         """
         _check_free(host, port)
+        self._credentials = credentials(ssl_config_file) if ssl_config_file else None
         self._models = Models(models_folder, config_file)
         self._models.start(poll_seconds)
         try:
@@ -76,12 +80,18 @@ class ModelServer:
         self._threads.shutdown(wait=False)
 
     def _listen(self, host: str, port: int) -> int:
+        address = _joined(host, port)
         try:
-            return self._server.add_insecure_port(_joined(host, port))
+            if self._credentials:
+                return self._server.add_secure_port(address, self._credentials)
+            return self._server.add_insecure_port(address)
         except RuntimeError as error:
+            pair = (
+                "; or server_key and server_cert of --ssl-config-file are no pair in PEM" if self._credentials else ""
+            )
             raise ServeError(
-                f"cannot listen on {_joined(host, port)}: choose an address of this machine with --host, "
-                "and a port you may use with --port"
+                f"cannot listen on {address}: choose an address of this machine with --host, "
+                f"and a port you may use with --port{pair}"
             ) from error
 
 
@@ -92,13 +102,14 @@ def serve(
     poll_seconds: float = POLL_SECONDS,
     grace_seconds: float = GRACE_SECONDS,
     config_file: Path | None = None,
+    ssl_config_file: Path | None = None,
 ) -> None:
     """Serve the models of a folder, or those that a config file names, until SIGINT or SIGTERM.
 
     Requests in flight have `grace_seconds` to finish. Prints one line when ready, with the address and what is served.
     Raises ServeError when it cannot start. To be called on the main thread, where signals arrive.
     """
-    server = ModelServer(models_folder, host, port, poll_seconds, config_file)
+    server = ModelServer(models_folder, host, port, poll_seconds, config_file, ssl_config_file)
     stopping = threading.Event()
     # Only now: a signal while models load ends the process at once, for no request is in flight.
     former = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}

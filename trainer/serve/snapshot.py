@@ -81,9 +81,14 @@ class Snapshot:
         """Return whether any version is in this state."""
         return any(version.state == state for versions in self.models.values() for version in versions.values())
 
-    def check(self, labels: Labels) -> None:
-        """Raise StatusError FAILED_PRECONDITION unless every label points to a version that is served."""
+    def check(self, labels: Labels, new_may_wait: bool = False) -> None:
+        """Raise StatusError FAILED_PRECONDITION unless every label points to a version that is served.
+
+        With `new_may_wait` those are let pass that point to no other version now.
+        """
         for name, label, number in ((name, *pair) for name, pairs in labels.items() for pair in pairs.items()):
+            if new_may_wait and self.labels.get(name, {}).get(label, number) == number:
+                continue
             version = self.models.get(name, {}).get(number)
             if version is None or version.model is None:
                 raise StatusError(

@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import typer
 
-from worker.cli import health, predictions, queues, rejects
+from worker.cli import exporting, health, predictions, pruning, queues, rejects, rollout
 from worker.cli import main as basics
 from worker.contract.command import run as run_command
 
@@ -22,7 +22,8 @@ app.command()(basics.migrate)
 app.command(context_settings={"ignore_unknown_options": True})(basics.show)  # an id may be negative
 app.add_typer(rejects.app)
 app.add_typer(predictions.app)
-for command in (*queues.COMMANDS, *health.COMMANDS, basics.settings):
+app.add_typer(rollout.app)
+for command in (*queues.COMMANDS, *health.COMMANDS, *exporting.COMMANDS, *pruning.COMMANDS, basics.settings):
     app.command()(command)
 
 

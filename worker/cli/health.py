@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON, for monitoring")] = False,
 ) -> None:
-    """Tell how the line is: queues, rate, the model in use, every server it depends on, rejects by reason.
+    """Tell how the line is: queues, rate, the model in use, what is tried out, every server, rejects by reason.
 
     Servers are asked all at once, each for SHELVER_CONNECT_TIMEOUT_SECONDS at most, so that one that is down hides
     nothing of the others. Exits with 0 when all of them answer, else with 1.
@@ -71,6 +71,7 @@ def _to_json(found: "Status") -> dict[str, object]:
         "answers": found.answers,
         "queues": None if found.queues is None else [asdict(load) for load in found.queues],
         "products_per_second": found.products_per_second,
+        "rollout": None if found.rollout is None else {"mode": found.rollout.mode, "share": found.rollout.share},
         "model": asdict(found.model),
         "dependencies": [asdict(each) for each in found.dependencies],
         "rejects": found.rejects,
@@ -97,6 +98,7 @@ def _print(found: "Status") -> None:
     if found.products_per_second is not None:
         console.print(f"rate: {found.products_per_second:,.1f} products/s over the last whole minute")
     console.print(f"model: {_model(found)}")
+    console.print(f"rollout: {found.rollout or 'unknown'}; {_canary(found)}")
     if found.rejects is not None:
         console.print(f"rejects: {sum(found.rejects.values()):,}")
     for problem in found.problems():
@@ -117,10 +119,16 @@ def _queues(queues: "list[Load]") -> "Table":
 
 def _model(found: "Status") -> str:
     model = found.model
+    asked_by = f" by the label {model.label}" if model.label else ""
     if model.version is None:
-        return f"{model.name}, version unknown"
+        return f"{model.name}{asked_by}, version unknown"
     registered = {True: "registered", False: "NOT registered", None: "registered or not is unknown"}
-    return f"{model.name} version {model.version}, {registered[model.is_registered]} in the store"
+    return f"{model.name}{asked_by} version {model.version}, {registered[model.is_registered]} in the store"
+
+
+def _canary(found: "Status") -> str:
+    version = found.model.canary_version
+    return "no version is labelled canary" if version is None else f"version {version} is labelled canary"
 
 
 COMMANDS = (status, live, ready)

@@ -22,6 +22,8 @@ def run(context: typer.Context) -> None:
     """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
 
     By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
+
+    With SHELVER_METRICS_PORT it serves its metrics, those of its children summed up, to Prometheus.
     """
     settings = configuration.load()
     for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "alembic"):
@@ -30,8 +32,10 @@ def run(context: typer.Context) -> None:
 
     logs.set_up(settings.log_format)
     schema.check(settings)
+    from worker.metrics import slots
     from worker.tasks import app as celery  # here, so that the other commands need no Celery
 
+    slots.start(settings)
     defaults = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):
         defaults += ["--queues", ",".join(Queue)]
@@ -78,9 +82,23 @@ def _print_prediction(console: Console, found: "Found", candidates: int) -> None
         console.print(f"    {rank}. {shelf.score:.4f}  {shelf.name} ({shelf.category_id})")
 
 
-def settings() -> None:
+def settings(
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="print a table of Markdown, as in docs/operations.md")
+    ] = False,
+) -> None:
     """List every setting with its default and its meaning."""
+    rows = [
+        (configuration.variable(name), str(field.default), field.description or "")
+        for name, field in configuration.Settings.model_fields.items()
+    ]
+    if as_markdown:
+        typer.echo("| variable | default | meaning |\n| --- | --- | --- |")
+        for name, default, meaning in rows:
+            shown = f"`{default}`" if default else ""
+            typer.echo(f"| `{name}` | {shown} | {meaning.replace('|', '&#124;').replace('<', '&lt;')} |")
+        return
     table = Table(Column("variable", no_wrap=True), "default", "meaning")
-    for name, field in configuration.Settings.model_fields.items():
-        table.add_row(configuration.variable(name), str(field.default), field.description)
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)

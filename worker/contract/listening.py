@@ -18,8 +18,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; raises CannotServe."""
+def listen(host: str, port: int, remedy: str = "choose with --host and --port") -> socket.socket:
+    """Return a socket that listens there; raises CannotServe, which ends with the remedy."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family)
@@ -27,7 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         why = str(error.strerror).partition(" (while")[0]
-        raise CannotServe(f"cannot listen on {host}, port {port}: {why}; choose with --host and --port") from error
+        raise CannotServe(f"cannot listen on {host}, port {port}: {why}; {remedy}") from error
     return listener
 
 

@@ -11,7 +11,8 @@ from worker.contract.product import ProductId, to_product_id
 
 #: the Celery task that takes a page
 TASK = "shelver.classify_page"
-#: raised when the wire form changes; a worker reads its own schema and does not guess at others
+#: raised when the wire form changes, but not for a field that may be left out; a worker reads its own schema and does
+#: not guess at others
 SCHEMA = 1
 #: of an id that is no integer, enough to find it by
 LONGEST_TEXT_ID = 250
@@ -42,10 +43,13 @@ class Page:
     queue: Queue = Queue.NEW
     #: seconds since the epoch at which the producer put it on the queue
     queued_at: float = field(default_factory=time.time)
+    #: seconds since the epoch at which the oldest of them was listed or changed; None when that is not known
+    listed_at: float | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form: {"schema", "ids", "queue", "queued_at"}."""
-        return {"schema": SCHEMA, "ids": list(self.ids), "queue": self.queue.value, "queued_at": self.queued_at}
+        """Return the JSON-ready form: {"schema", "ids", "queue", "queued_at"}, and "listed_at" where it is known."""
+        wire = {"schema": SCHEMA, "ids": list(self.ids), "queue": self.queue.value, "queued_at": self.queued_at}
+        return wire if self.listed_at is None else {**wire, "listed_at": self.listed_at}
 
     @classmethod
     def from_wire(cls, message: object) -> Self:
@@ -62,14 +66,20 @@ class Page:
             raise (NewerSchema if newer else MessageError)(
                 f"page schema is {schema!r}; this worker reads schema {SCHEMA}"
             )
-        ids, queue, queued_at = message.get("ids"), message.get("queue"), message.get("queued_at")
+        ids, queue = message.get("ids"), message.get("queue")
         if not isinstance(ids, list):
             raise MessageError(f"ids is a {type(ids).__name__}, not a list")
         if not isinstance(queue, str) or queue not in set(Queue):
             raise MessageError(f"queue is {queue!r}, not one of {', '.join(Queue)}")
-        if not isinstance(queued_at, int | float) or isinstance(queued_at, bool) or not 0 <= queued_at < YEAR_10000:
-            raise MessageError(f"queued_at is {queued_at!r}, not seconds since the epoch")
-        return cls(tuple(map(_wire_id, ids)), Queue(queue), float(queued_at))
+        listed_at = None if message.get("listed_at") is None else _moment(message, "listed_at")
+        return cls(tuple(map(_wire_id, ids)), Queue(queue), _moment(message, "queued_at"), listed_at)
+
+
+def _moment(message: Mapping[Any, Any], name: str) -> float:
+    value = message.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < YEAR_10000:
+        raise MessageError(f"{name} is {value!r}, not seconds since the epoch")
+    return float(value)
 
 
 def _wire_id(value: object) -> ProductId:

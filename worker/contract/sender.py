@@ -11,6 +11,7 @@ from worker.contract.errors import QueueUnavailable
 from worker.contract.messages import TASK, Page, Queue
 from worker.contract.product import ProductId
 from worker.contract.settings import Settings
+from worker.contract.unreachable import reason
 from worker.contract.urls import redact
 
 #: after a failed attempt to publish a page; with the connect timeout this bounds how long a caller waits
@@ -30,8 +31,9 @@ class Pages:
         try:
             self._app.send_task(TASK, (page.to_wire(),), queue=page.queue.value, retry=True, retry_policy=RETRIES)
         except (OperationalError, OSError) as error:
+            url = self._settings.redis_url
             raise QueueUnavailable(
-                f"Redis at {redact(self._settings.redis_url)} takes no page (SHELVER_REDIS_URL): {error}"
+                f"Redis at {redact(url)} takes no page (SHELVER_REDIS_URL): {reason(error, url)}"
             ) from error
 
     def send_all(self, ids: Iterable[ProductId], queue: Queue) -> Iterator[int]:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.contract.address import checked
+from worker.contract.certificates import OptionalAuthority, OptionalFile, mismatches
 from worker.contract.errors import ShelverError
 from worker.contract.fields import Fields
 from worker.contract.signature import Signature
@@ -75,8 +76,21 @@ class Settings(BaseSettings):
         min_length=1,
         description="TensorFlow Serving's gRPC HOST:PORT; of replicas, a DNS name of all or IP:PORT,IP:PORT",
     )
+    serving_ca_file: OptionalAuthority = Field(
+        "",
+        description="PEM file with the CA of TensorFlow Serving's certificate; with it, and only then, TLS is spoken",
+    )
+    serving_certificate_file: OptionalFile = Field(
+        "", description="PEM file with the certificate to show TensorFlow Serving, where it asks for one"
+    )
+    serving_key_file: OptionalFile = Field("", description="PEM file with that certificate's key, without a passphrase")
     model_name: str = Field(
         "shelver", min_length=1, max_length=100, description="model to ask, as TensorFlow Serving names it"
+    )
+    model_label: str = Field(
+        "",
+        pattern=r"^\S*$",
+        description="version label to ask for, e.g. stable; without one the newest version served answers",
     )
     signature: Literal["pixels", "jpeg"] = Field(
         "pixels", description="send decoded pixels, or JPEG bytes that the model host decodes"
@@ -126,6 +140,13 @@ class Settings(BaseSettings):
         min_length=1,
         description="where workers say how they are, for shelver-worker live",
     )
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="where a worker, `watch` and `api` each serve Prometheus' /metrics; 0 for nowhere",
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="address of that port; 0.0.0.0 or :: for any")
     api_token: str = Field(
         "",
         repr=False,
@@ -174,7 +195,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
-        problems = []
+        files = (self.serving_ca_file, self.serving_certificate_file, self.serving_key_file)
+        problems = list(mismatches(*files, self.serving_address))
         last_calls_seconds = LAST_CALLS * self.predict_timeout_seconds + CALLS_FOR_ONE * self.connect_timeout_seconds
         if self.wait_limit_seconds + last_calls_seconds >= self.page_soft_limit_seconds:
             problems.append(

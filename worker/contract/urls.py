@@ -1,6 +1,7 @@
 """URLs of servers: which are accepted, and what of them may be shown."""
 
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
 from pymongo.errors import PyMongoError
@@ -8,7 +9,21 @@ from pymongo.uri_parser import parse_uri
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from worker.contract.certificates import authority, readable
+
 DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg")
+#: options of MongoDB, Redis and PostgreSQL that name a file, in small letters, and what is asked of it
+FILES = {
+    **dict.fromkeys(("tlscafile", "ssl_ca_certs", "sslrootcert"), authority),
+    **dict.fromkeys(("tlscertificatekeyfile", "ssl_certfile", "ssl_keyfile", "sslcert", "sslkey"), readable),
+    **dict.fromkeys(("tlscrlfile", "sslcrl"), readable),
+}
+#: PostgreSQL's word for the CAs that this machine trusts
+SYSTEM = "system"
+#: those that redis-py and kombu both take, and mean the same by
+REDIS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+#: of which some they read each in its own way, but for these values
+REDIS_VALUES = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": ("true", "false")}
 
 
 def scheme(*schemes: str) -> AfterValidator:
@@ -20,7 +35,12 @@ def scheme(*schemes: str) -> AfterValidator:
             raise ValueError(f"must start with {' or '.join(f'{each}://' for each in schemes)}")
         if set("/?#[]@") & set(rest.rpartition("@")[0]):
             raise ValueError("has a user or password with one of / ? # [ ] @ in it: percent-encode that")
-        _check_address(found, rest.rpartition("@")[2])
+        address = rest.rpartition("@")[2]
+        options = parse_qs(address.partition("?")[2].partition("#")[0])
+        _check_files((name, values[0]) for name, values in options.items())
+        _check_address(found, address)
+        if found.startswith("redis"):
+            _check_redis_options(found, options)
         return url
 
     return AfterValidator(check)
@@ -43,6 +63,24 @@ def _check_address(scheme: str, address: str) -> None:
             raise ValueError(f"must be {scheme}://:PASSWORD@HOST:PORT/DB with numbers for PORT and DB")
 
 
+def _check_files(options: Iterable[tuple[str, str]]) -> None:
+    for name, path in options:
+        if name.lower() in FILES and path != SYSTEM:
+            try:
+                FILES[name.lower()](path)
+            except ValueError as error:
+                raise ValueError(f"names a file in {name} that {error}") from None
+
+
+def _check_redis_options(scheme: str, options: dict[str, list[str]]) -> None:
+    known = REDIS_OPTIONS if scheme == "rediss" else ()
+    if not options.keys() <= set(known):
+        raise ValueError(f"may have {'no options but ' + ', '.join(known) if known else 'no options'}")
+    for name, values in REDIS_VALUES.items():
+        if name in options and options[name][0] not in values:
+            raise ValueError(f"must have one of {', '.join(values)} in {name}")
+
+
 def known_database(url: str) -> str:
     """Return the URL of a SQL store with its driver named, so that plain postgresql:// works.
 
@@ -57,6 +95,7 @@ def known_database(url: str) -> str:
         raise ValueError(f"must be sqlite or postgresql, not {parsed.drivername}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ValueError("must name a file: what is in memory, no other process sees")
+    _check_files((name, value) for name, value in parsed.query.items() if isinstance(value, str))
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed.render_as_string(hide_password=False)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Float, FromClause, Row, and_, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Float, FromClause, Row, and_, case, cast, func, select
 
 from worker.contract.tables import categories, predictions
 from worker.contract.taxonomy import LEVELS
-from worker.questions.levels import TRUTH, category_of, with_truth
+from worker.questions.levels import TRUTH, category_of, score_of, with_truth
 
 _old, _new = predictions.alias("old"), predictions.alias("new")
 
@@ -29,8 +30,8 @@ class Comparison:
     new_right: dict[int, int]
 
 
-def compare(connection: Connection, old_id: int, new_id: int) -> Comparison:
-    """Return how the models with these ids answer the products that both predicted."""
+def compare(connection: Connection, old_id: int, new_id: int, since: datetime | None = None) -> Comparison:
+    """Return how the models with these ids answer the products that both predicted, the new one at `since` or later."""
     labelled = TRUTH[3].is_not(None)
     right = [
         func.count().filter(and_(labelled, category_of(model, level) == TRUTH[level]))
@@ -40,15 +41,17 @@ def compare(connection: Connection, old_id: int, new_id: int) -> Comparison:
     same = [func.count().filter(category_of(_old, level) == category_of(_new, level)) for level in LEVELS]
     source = with_truth(_both(), _new.c.product_id, _new.c.listed_category_id)
     query = select(func.count(), *same, func.count().filter(labelled), *right).select_from(source)
-    row = connection.execute(query.where(_old.c.model_id == old_id, _new.c.model_id == new_id)).one()
+    row = connection.execute(query.where(*_of(old_id, new_id, since))).one()
     levels = [dict(zip(LEVELS, row[start : start + len(LEVELS)], strict=True)) for start in (1, 5, 8)]
     return Comparison(row[0], levels[0], row[4], levels[1], levels[2])
 
 
-def flips(connection: Connection, old_id: int, new_id: int, level: int = 3, limit: int = 50) -> Sequence[Row[Any]]:
+def flips(
+    connection: Connection, old_id: int, new_id: int, level: int = 3, limit: int = 50, since: datetime | None = None
+) -> Sequence[Row[Any]]:
     """Return the categories of the old model that most products left with the new one, the most first.
 
-    Rows are (category_id, category, category_en, products, flipped, share, new_category_id, new_category,
+    They are the products of `compare`. Rows are (category_id, category, category_en, products, flipped, share, new_category_id, new_category,
     new_category_en, new_products): how many the old model put there, how many and which share of them the new one puts
     elsewhere, and where it puts the most of those, and how many.
     """
@@ -56,7 +59,7 @@ def flips(connection: Connection, old_id: int, new_id: int, level: int = 3, limi
     pairs = (
         select(there, now, func.count().label("products"))
         .select_from(_both())
-        .where(_old.c.model_id == old_id, _new.c.model_id == new_id)
+        .where(*_of(old_id, new_id, since))
         .group_by(there, now)
         .subquery()
     )
@@ -85,3 +88,17 @@ def flips(connection: Connection, old_id: int, new_id: int, level: int = 3, limi
 
 def _both() -> FromClause:
     return _old.join(_new, _new.c.product_id == _old.c.product_id)
+
+
+def mean_scores(
+    connection: Connection, old_id: int, new_id: int, level: int = 3, since: datetime | None = None
+) -> tuple[float | None, float | None]:
+    """Return the mean score of each model on the products of `compare`; None when there are none."""
+    means = (func.avg(score_of(model, level)) for model in (_old, _new))
+    row = connection.execute(select(*means).select_from(_both()).where(*_of(old_id, new_id, since))).one()
+    return (row[0], row[1])
+
+
+def _of(old_id: int, new_id: int, since: datetime | None) -> "list[ColumnElement[bool]]":
+    named = [_old.c.model_id == old_id, _new.c.model_id == new_id]
+    return named if since is None else [*named, _new.c.predicted_at >= since]

@@ -87,16 +87,20 @@ def drift(connection: Connection, before: Span, after: Span, level: int = 1, mod
     return _drift(connection, level, *spans)
 
 
-def between_models(connection: Connection, old_id: int, new_id: int, level: int = 1) -> Drift:
-    """Return how the predictions of two models differ on the products that both predicted, at a level.
+def between_models(
+    connection: Connection, old_id: int, new_id: int, level: int = 1, since: datetime | None = None
+) -> Drift:
+    """Return how two models differ, at a level, on the products that both predicted, the new one at `since` or later.
 
     Chance has no part in it: they are the same products.
     """
     other = predictions.alias("other")
 
     def of(model_id: int, other_id: int) -> list[ColumnElement[bool]]:
-        both = exists().where(other.c.product_id == p.product_id, other.c.model_id == other_id)
-        return [p.model_id == model_id, both]
+        both = [other.c.product_id == p.product_id, other.c.model_id == other_id]
+        if since is not None:
+            both.append((p if model_id == new_id else other.c).predicted_at >= since)
+        return [p.model_id == model_id, exists().where(*both)]
 
     found = _drift(connection, level, of(old_id, new_id), of(new_id, old_id))
     return replace(found, chance_categories=None, chance_scores=None)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ from producer.filling import backfill
 from producer.filling import plan as planning
 from producer.filling.backfill import Backfill, each_id
 from producer.filling.backlog import Backlog
+from producer.filling.predicted import NoModel
 from producer.listings import ListingsError
 from producer.selection import Selection
 from tests.conftest import command
 from tests.integration.conftest import register
 from tests.integration.producer.conftest import Listings
 from tests.integration.producer.positions import position
+from tests.integration.producer.stored import store_prediction, store_tree
 from tests.integration.queues import ids, queued, wait_for
 from trainer.run import Run
 from worker.contract.database import Database
@@ -208,6 +211,59 @@ def test_by_what_a_model_said(
         low = sorted(each for each, score in scores[version].items() if score < 0.5)
         assert chosen(settings, below_score=0.5, model_version=named) == low
     assert chosen(settings, below_score=0.5, last=20) == [each for each in low if each <= 20]
+
+
+def test_by_whose_prediction_is_the_latest(
+    settings: Settings, listings: Listings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an old version predicted last, whichever others did before; stopped in between it goes on, none twice."""
+    from worker import schema
+
+    settings = settings.model_copy(update={"database_url": database_url})
+    schema.migrate(settings)
+    chance = random.Random(4)
+    latest = {each: chance.choice([1, 2, 3, None]) for each in range(200)}
+    with closing(Database(settings.database_url)) as database:
+        store_tree(database, versions=4)
+        for identity, last in latest.items():
+            for version in {chance.choice([1, 2, 3]), last} - {last} if last else ():
+                store_prediction(database, identity, version)
+            if last:
+                store_prediction(database, identity, last)
+    listings.insert_many([{"_id": each} for each in [*range(190), "a name"]])  # the others are listed no more
+    monkeypatch.setattr("producer.filling.predicted.FETCH", 7)
+    monkeypatch.setattr(backfill, "FETCH", 10)
+    by = {version: [each for each in range(190) if latest[each] == version] for version in (1, 2, 3, 4)}
+    for version, expected in by.items():
+        assert chosen(settings, predicted_by=version) == expected
+    assert chosen(settings, predicted_by=1, first=50, last=120) == [each for each in by[1] if 50 <= each <= 120]
+    with pytest.raises(NoModel, match="no version 9 of model shelver is registered.*name another version"):
+        chosen(settings, predicted_by=9)
+    for stop_after in (80, 1000):
+        stopped = threading.Event()
+        with closing(Database(settings.database_url)) as database, closing(Backlog(settings, stopped)) as backlog:
+            plan = planning.of_catalog(settings, Selection(predicted_by=1), database)
+            with closing(Cursor(settings, plan.name)) as cursor:
+                work = Backfill(cursor, backlog, settings.page_size, stopped)
+                assert work.begin()
+                turn = partial(_stop, work, stopped, stop_after)
+                assert work.run(plan.source, plan.wanted, turn) == (stop_after == 1000)
+    assert ids(queued(settings, Queue.BACKFILL)) == by[1]
+
+
+def _stop(work: Backfill, stopped: threading.Event, after: int, _: int) -> None:
+    if after < work.done.scanned:
+        stopped.set()
+
+
+def test_one_word_about_predictions_at_a_time(said: Said, settings: Settings) -> None:
+    """They exclude each other; a dry run counts what an old version predicted; a version that is none is told."""
+    refused = said("--predicted-by", "1", "--below-score", "0.4", COLUMNS="300")
+    assert "--without-prediction, --below-score and --predicted-by: give one of them" in refused.stderr
+    with closing(Database(settings.database_url)) as database:
+        store_tree(database)
+    assert said("--predicted-by", "1", "--dry-run").stdout == "0 products would be enqueued\n"
+    assert "no version 7 of model shelver is registered" in said("--predicted-by", "7").stderr
 
 
 def test_a_file_of_ids(settings: Settings, said: Said, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_no_model_is_one_sentence(settings: Settings) -> None:
     unknown = settings.model_copy(update={"model_name": "absent"})
     with closing(Reconciler(unknown)) as reconciler, pytest.raises(NoModel, match="no version of model absent is reg"):
         reconciler.model()
-    with closing(Reconciler(settings)) as reconciler, pytest.raises(NoModel, match="no version 3.*--model-version"):
+    with closing(Reconciler(settings)) as reconciler, pytest.raises(NoModel, match="no version 3.*another version"):
         reconciler.model(3)
 
 

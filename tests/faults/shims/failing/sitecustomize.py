@@ -15,10 +15,10 @@ class Failing:
 
             classify = Pipeline.classify
 
-            def fail_or_classify(pipeline, page):
+            def fail_or_classify(pipeline, *page_and_rollout):
                 if Path(os.environ["FAIL_WHILE"]).exists():
                     raise RuntimeError("nobody foresaw this")
-                return classify(pipeline, page)
+                return classify(pipeline, *page_and_rollout)
 
             Pipeline.classify = fail_or_classify
 

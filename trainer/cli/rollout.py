@@ -1,0 +1,121 @@
+"""The commands that roll a published version out, and back: canary, promote, rollback."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainer.cli.versions import Models, Name, Server, settings_for
+from trainer.publishing import labels
+from trainer.publishing.labels import CANARY, STABLE, Change
+
+if TYPE_CHECKING:
+    from trainer.publishing.rollout import Rollout
+
+Number = Annotated[
+    int | None, typer.Argument(min=1, max=2**31 - 1, metavar="VERSION", help="a published version of the model")
+]
+Timeout = Annotated[float, typer.Option(min=0, help="seconds that the servers may take over each step")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="write the file and ask no server")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check everything, say what would be done, and write nothing")]
+#: the servers look at the file every 30 s, as it is recommended, and then load
+PATIENCE_SECONDS = 180.0
+
+
+def canary(
+    models: Models,
+    version: Number = None,
+    none: Annotated[bool, typer.Option("--none", help="take the label away")] = False,
+    name: Name = None,
+    server: Server = None,
+    timeout: Timeout = PATIENCE_SECONDS,
+    no_wait: NoWait = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Try a published version out beside the stable one: have it loaded, then put the label canary on it.
+
+    Which products it is asked about is set by shelver-worker rollout, for workers with SHELVER_MODEL_LABEL=stable:
+    those without a label take the newest version that is loaded. Killed or timed out, the same command goes on.
+    """
+    if (version is None) != none:
+        raise typer.BadParameter("give a version, or --none to take the label away")
+    rollout = _rollout(models, name, server, timeout, no_wait)
+    if version is None:
+        _do(rollout, CANARY, labels.without_canary, dry_run)
+        return
+    rollout.check(version)
+    rollout.check_registered(version)
+    word = f"shelver-worker rollout shadow or canary; when its report passes, shelver-trainer promote {models}"
+    _do(rollout, CANARY, labels.canary(version), dry_run, word)
+
+
+def promote(
+    models: Models,
+    version: Number = None,
+    name: Name = None,
+    server: Server = None,
+    timeout: Timeout = PATIENCE_SECONDS,
+    no_wait: NoWait = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make a version stable, the canary if none is named; the one that was becomes previous, and stays loaded.
+
+    The version is loaded first; only then the labels move, all in one replacement of MODELS/models.config, and canary
+    goes. Says so once the server answers under the label stable with it. Killed or timed out, the same command goes on.
+    """
+    rollout = _rollout(models, name, server, timeout, no_wait)
+    if version is None:
+        version = labels.candidate(rollout.labels(), models)
+    rollout.check(version)
+    rollout.check_registered(version)
+    _move_stable(rollout, version, dry_run)
+
+
+def rollback(
+    models: Models,
+    version: Number = None,
+    name: Name = None,
+    server: Server = None,
+    timeout: Timeout = PATIENCE_SECONDS,
+    no_wait: NoWait = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Go back: stable and previous change places. Both are loaded, so it takes no longer than the file to be read.
+
+    A second rollback takes the first back. Where one may be repeated unawares, name the version to go back to.
+    Neither Redis nor the SQL store need be there.
+    """
+    rollout = _rollout(models, name, server, timeout, no_wait)
+    version = labels.former(rollout.labels(), models, version)
+    rollout.check(version)
+    _move_stable(rollout, version, dry_run)
+
+
+def _move_stable(rollout: "Rollout", version: int, dry_run: bool) -> None:
+    was = rollout.labels().get(STABLE, version)
+    word = f"shelver-worker rollout off; shelver-producer backfill --predicted-by {was}, for what {was} predicted last"
+    _do(rollout, STABLE, labels.stable(version), dry_run, "" if was == version else word)
+
+
+def _do(rollout: "Rollout", label: str, change: Change, dry_run: bool, next_step: str = "") -> None:
+    """Move the label, or say what that would do."""
+    verb = "would be" if dry_run else "is"
+    after = rollout.plan(change) if dry_run else rollout.move(label, change)
+    told = [f"{each} {verb} version {version}" for each, version in sorted(after.items())]
+    if label not in after:
+        told.insert(0, f"{label} {verb} no version")
+    asked = "" if dry_run or rollout.timeout_seconds is None else f"; {rollout.settings.serving_address} has it so"
+    typer.echo(f"{', '.join(told)} in {rollout.file}{asked}")
+    if next_step and not dry_run:
+        typer.echo(f"next: {next_step}")
+
+
+def _rollout(models: Path, name: str | None, server: str | None, timeout: float, no_wait: bool) -> "Rollout":
+    from trainer.publishing.rollout import Rollout
+
+    settings = settings_for(name, server)
+    return Rollout(models / settings.model_name, settings, None if no_wait else timeout, partial(typer.echo, err=True))
+
+
+COMMANDS = (canary, promote, rollback)
