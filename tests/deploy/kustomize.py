@@ -1,6 +1,6 @@
 """Render a kustomization as `kubectl kustomize` does, as far as ours go; anything else in one is an error.
 
-Where kubectl is at hand, a test holds this against the real one.
+tests/deploy/kubectl.py holds this against the real one, where kubectl is at hand.
 """
 
 import hashlib

@@ -1,46 +1,20 @@
 """The manifests of both overlays: what a cluster would take, whose parts refer to parts that are there."""
 
-import importlib
-import shutil
-import subprocess
-from collections.abc import Iterator
 from importlib.metadata import version
 
-import click
 import jsonschema
 import kubernetes_validate
 import pytest
-import typer
-import yaml
-from celery.bin.worker import worker as celery_worker
 
 from tests.deploy.kustomize import within
-from tests.deploy.manifests import KUBERNETES, NAMESPACE, OVERLAYS, examples, matches, objects, of_kind, workloads
+from tests.deploy.manifests import NAMESPACE, OVERLAYS, examples, matches, objects, of_kind, workloads
 from tests.deploy.scaled_object import SCALED_OBJECT
 from worker.contract.settings import Settings
 
 #: the oldest that is still kept up by some provider, and the newest that the validator knows
 KUBERNETES_VERSIONS = ("1.32", "1.37")
 SECRETS = {"shelver-secrets": "secrets.example.env", "shelver-backup": "backup.example.env"}
-APPS = {
-    "shelver-worker": "worker.cli",
-    "shelver-producer": "producer.cli",
-    "python -m deploy.console": "deploy.console.__main__",
-}
 both = pytest.mark.parametrize("overlay", OVERLAYS)
-
-
-@both
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here")
-def test_the_rendered_manifests_are_kustomizes_own(overlay: str) -> None:
-    """What these tests look at is what `kubectl apply -k` sends, hashes and all."""
-    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def in_order(values: list[dict]) -> list[dict]:
-        return sorted(values, key=lambda each: (each["kind"], each["metadata"]["name"]))
-
-    assert in_order(list(yaml.safe_load_all(told))) == in_order(objects(overlay))
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
@@ -140,40 +114,6 @@ def test_images_are_pinned(overlay: str) -> None:
 def test_each_version_migrates_by_a_job_of_its_own(overlay: str) -> None:
     """A Job cannot be changed, so its name tells the version."""
     assert set(of_kind(overlay, "Job")) == {f"migrate-{version('shelver').replace('.', '-')}"}
-
-
-def commands(overlay: str) -> Iterator[list[str]]:
-    """Every command of ours, probes included."""
-    for each in workloads(overlay):
-        for container in each.containers:
-            yield [*container["command"], *container.get("args", ())]
-            yield from (part["exec"]["command"] for part in within(container) if "exec" in part)
-
-
-@both
-def test_each_command_is_one_of_ours(overlay: str) -> None:
-    """Its name, options and arguments are what the command line takes."""
-    assert set(filter(None, map(parsed, commands(overlay)))) == {
-        *(f"shelver-worker {each}" for each in ("run", "live", "ready", "exporter", "migrate", "prune")),
-        *(f"shelver-producer {each}" for each in ("watch", "api", "reconcile")),
-        "python -m deploy.console",
-    }
-
-
-def parsed(words: list[str]) -> str | None:
-    """Have the command line take the words, but do nothing; return the command, None when it is no program of ours."""
-    program = next((each for each in APPS if words[: len(each.split())] == each.split()), None)
-    if program is None:
-        return None
-    app = importlib.import_module(APPS[program]).app
-    context = typer.main.get_command(app).make_context(program, words[len(program.split()) :])
-    if not hasattr(context.command, "commands"):
-        return program
-    name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-    context = command.make_context(name, rest, parent=context)
-    if name == "run":  # which passes its options on
-        celery_worker.make_parser(click.Context(celery_worker)).parse_args(context.args)
-    return f"{program} {name}"
 
 
 def test_no_secret_is_written_down() -> None:

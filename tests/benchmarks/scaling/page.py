@@ -28,16 +28,17 @@ class Case:
     on_cpu: bool = False
 
 
-CPU = Fleet(gpus=1, most_workers=2, gpu_price=0.10)
+ONE = Fleet(children=2, least_workers=1, most_workers=1, worker_price=0.10, gpu_price=0.10)
 CASES = (
-    Case(10_000, CPU, on_cpu=True),
-    Case(100_000, replace(CPU, most_workers=4), on_cpu=True),
-    Case(1_000_000, replace(CPU, gpus=4, most_workers=4), on_cpu=True),
-    Case(1_000_000, Fleet(gpus=1, most_workers=4)),
-    Case(30_000_000, Fleet(gpus=1, most_workers=8)),
-    Case(30_000_000, Fleet(gpus=2, most_workers=8)),
+    Case(10_000, ONE, on_cpu=True),
+    Case(100_000, ONE, on_cpu=True),
+    Case(1_000_000, Fleet(gpus=3, gpu_price=0.10), on_cpu=True),
+    Case(1_000_000, Fleet(gpus=6, gpu_price=0.10), on_cpu=True),
+    Case(1_000_000, Fleet()),
+    Case(30_000_000, Fleet()),
+    Case(30_000_000, Fleet(gpus=2)),
     Case(30_000_000, Fleet(gpus=2, least_workers=4, most_workers=16)),
-    Case(30_000_000, Fleet(gpus=3, least_workers=4, most_workers=16)),
+    Case(30_000_000, Fleet(gpus=3, least_workers=8, most_workers=24)),
 )
 
 

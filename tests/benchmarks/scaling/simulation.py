@@ -36,17 +36,18 @@ class Fleet:
     gpu: Line = ASSUMED_GPU
     #: a batch is padded to the next of these, as the exported model is warmed for; none: to nothing
     batch_sizes: tuple[int, ...] = (1, 8, 32, 64, 128)
-    children: int = 2
-    least_workers: int = 1
-    most_workers: int = 20
+    # these as deploy/kubernetes has them
+    children: int = 4
+    least_workers: int = 2
+    most_workers: int = 8
     #: pages, waiting or in flight, that one worker shall have
-    pages_per_worker: int = 4
+    pages_per_worker: int = 3
     look_seconds: float = 30.0
     #: for so long fewer workers must have been enough before one goes
     calm_seconds: float = 300.0
     start_seconds: float = 40.0
     #: of one worker and of one GPU, an hour
-    worker_price: float = 0.10
+    worker_price: float = 0.20
     gpu_price: float = 0.60
 
 
