@@ -9,6 +9,7 @@ os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 from functools import cache
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 from worker.catalog import Catalog
 from worker.contract import settings as configuration
@@ -17,6 +18,10 @@ from worker.control import Control
 from worker.pipeline import Pipeline
 from worker.serving import Serving
 from worker.store import Store
+
+# What the schemes stand for here. A setting that names the transport would be the scheme of every URL that is shown,
+# which Flower does not know for Redis.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.transport:Transport"))
 
 
 @cache
@@ -42,7 +47,6 @@ def celery_app() -> Celery:
     app = Celery("shelver", include=["worker.tasks"], set_as_current=True)
     app.conf.update(
         celery_options(settings()),
-        broker_transport="worker.transport:Transport",
         # A page is acknowledged when its rows are stored, and comes back when its child or machine dies first.
         task_acks_late=True,
         task_reject_on_worker_lost=True,

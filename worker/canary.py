@@ -10,6 +10,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from worker.asking import Answers, Asking
+from worker.contract import traces
 from worker.contract.errors import ModelUnfit, ShelverError
 from worker.contract.messages import Page
 from worker.contract.product import Product
@@ -57,10 +58,11 @@ class Canary(Asking):
         outcome, started = Outcome(page, side=side), time.monotonic()
         once = Once(outcome.seconds)
         try:
-            self.fill(outcome, products, once)
-            refused = [each for each in outcome.rejects if each.reason is Reason.REFUSED_BY_MODEL]
-            outcome.rejects = []
-            once("save", self._store.save, outcome)
+            with traces.span(side.value, products=len(products)):
+                self.fill(outcome, products, once)
+                refused = [each for each in outcome.rejects if each.reason is Reason.REFUSED_BY_MODEL]
+                outcome.rejects = []
+                once("save", self._store.save, outcome)
         except SoftTimeLimitExceeded:
             if side is Side.CANARY:  # the stable model has no time left either
                 raise

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import stamina
 
+from worker.contract import traces
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.metrics import observe
 
@@ -38,6 +39,8 @@ class Patience:
                 ):
                     with attempt, observe.tried(stage):
                         attempts += 1
+                        if attempts > 1:
+                            traces.note(attempts=attempts)
                         return function(*args, **kwargs)
         except Unavailable:
             attempts += 1
@@ -52,7 +55,8 @@ class Patience:
         """Count what happens inside towards a stage."""
         started = time.monotonic()
         try:
-            yield
+            with traces.span(stage):
+                yield
         finally:
             self._seconds[stage] = self._seconds.get(stage, 0) + time.monotonic() - started
 

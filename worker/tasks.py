@@ -8,11 +8,12 @@ import structlog
 from celery import Task
 from celery.exceptions import Reject as Return
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 
 from worker import gate
 from worker.app import celery_app, control, pipeline, settings
+from worker.contract import traces
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import TASK, MessageError, NewerSchema, Page
 from worker.control import FAILURES, Attempt, Control
@@ -43,8 +44,11 @@ def classify_page(self: "Task[..., None]", /, *arguments: object, **named: objec
     page_id, queue = str(self.request.id), observe.queue_of(self.request.delivery_info)
     log, started = logger.bind(page=page_id), time.monotonic()
     message = arguments[0] if len(arguments) == 1 and not named else (arguments, named)
+    parent = {name: self.request.get(name) for name in traces.FIELDS}
+    result = PageResult.RETURNED  # unless it is found to be otherwise
     try:
-        _classify(message, page_id, queue, log)
+        with traces.span("classify_page", kind="consumer", parent=parent, page=page_id, queue=queue, result=result):
+            _classify(message, page_id, queue, log)
     except Return:
         observe.page_left(queue, PageResult.RETURNED)
         raise
@@ -70,6 +74,7 @@ def _classify(message: object, page_id: str, queue: str, log: structlog.stdlib.B
         raise Return(str(error), requeue=True) from error
     except MessageError as error:
         observe.page_left(queue, PageResult.DROPPED)
+        traces.note(result=PageResult.DROPPED)
         log.error("message is no page and is dropped", reason=str(error), message=repr(message)[:SHOWN_CHARACTERS])
         return
     log = log.bind(queue=page.queue.value, products=len(page.ids))
@@ -108,6 +113,7 @@ def look_again() -> None:
 
 
 def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.BoundLogger) -> None:
+    traces.note(products=len(page.ids), attempt=attempt.number)
     if len(page.ids) > LARGEST_PAGE:
         _send_parts(page, page_id, settings().page_size)
         log.warning("page is too large and is cut", into=settings().page_size)
@@ -115,6 +121,7 @@ def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.Boun
         # A page that may have ended its process is the stable model's alone: the canary may be what was too large.
         outcome = pipeline().classify(page, attempt.rollout if attempt.is_clean else OFF)
         observe.page_done(page, outcome)
+        traces.note(result=PageResult.DONE, model_version=outcome.model_version)
         _end(page_id, len(set(page.ids)))
         log.info("page done", attempt=attempt.number, **_figures(outcome))
     elif len(page.ids) > 1:
@@ -126,6 +133,7 @@ def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.Boun
             "SHELVER_PAGE_TIME_LIMIT_SECONDS, or as the worker's log says"
         )
         observe.page_done(page, pipeline().poison(page, detail))
+        traces.note(result=PageResult.DONE)
         _end(page_id)
         log.error("product is rejected as poison", product=page.ids[0])
 
@@ -163,8 +171,9 @@ def _send_parts(page: Page, page_id: str, size: int, failures: int = 0) -> None:
         if failures and len(ids) > 1:
             control().suspect(part_id, failures)
         part = replace(page, ids=ids)
-        app.send_task(TASK, (part.to_wire(),), queue=page.queue.value, task_id=part_id)
+        app.send_task(TASK, (part.to_wire(),), queue=page.queue.value, task_id=part_id, headers=traces.carrier())
     observe.page_left(page.queue, PageResult.CUT)
+    traces.note(result=PageResult.CUT)
     _end(page_id)
 
 
@@ -215,3 +224,4 @@ gate.Gate.settings = settings()
 gate.Gate.look_again = staticmethod(look_again)
 app.steps["consumer"].add(gate.Gate)
 worker_process_init.connect(slots.begin_child)
+worker_process_shutdown.connect(traces.close)

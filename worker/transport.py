@@ -61,6 +61,7 @@ class Channel(redis.Channel):
 
     QoS = QoS
     _found_nothing_at = 0.0  # on the monotonic clock
+    _acknowledges = False
 
     def __init__(self, *args: object, **options: object):
         super().__init__(*args, **options)
@@ -75,7 +76,15 @@ class Channel(redis.Channel):
         """
         return self.__dict__.get("_kept_pool") or super().pool
 
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:
+        """Consume from a queue, and remember whether what it takes will be acknowledged."""
+        self._acknowledges = self._acknowledges or not no_ack
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
     def _brpop_start(self, timeout: float | None = None) -> None:
+        if not self._acknowledges:  # answers to Flower or `celery inspect`: to be taken, not kept, and waited for
+            super()._brpop_start(timeout)
+            return
         if time.monotonic() - self._found_nothing_at < LOOK_SECONDS:
             return
         queues = self._queue_cycle.consume(len(self.active_queues))

@@ -4,7 +4,8 @@ import http.client
 import sys
 import urllib.request
 
-TIMEOUT_SECONDS = 5
+#: above what any server here may take; whoever asks mostly has less patience
+TIMEOUT_SECONDS = 20
 
 
 def main(url: str) -> int:

@@ -1,6 +1,6 @@
 """Which installed distributions some extras of shelver require, with TensorFlow told apart."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
@@ -60,7 +60,7 @@ def _installed(name: str) -> Distribution:
         raise CannotBuild(f"{name} is not installed here: pip install shelver with the same extras first") from error
 
 
-def _requirements(found: Distribution, extra: str) -> Iterable[tuple[str, str]]:
+def _requirements(found: Distribution, extra: str) -> Iterator[tuple[str, str]]:
     """Yield name and extra of whatever it requires under one of its extras."""
     for requirement in map(Requirement, found.requires or ()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):

@@ -1,6 +1,7 @@
 # Workers, producers, the HTTP service and the exporter in one image, without TensorFlow. From the root of the project:
 #   docker build --file deploy/images/service.Dockerfile --tag shelver/service:0.1.0 .
-# It runs `shelver-worker run`; another role is another entrypoint: shelver-worker exporter, shelver-producer watch, ...
+# 283 MB on top of the base, for which pip installs 2.3 GB. It runs `shelver-worker run`; another role is another
+# entrypoint or command: shelver-worker exporter, shelver-producer watch, shelver-producer api, ...
 # To hold the base to the bit, add the digest that `docker buildx imagetools inspect python:3.11-slim-bookworm` prints:
 #   --build-arg BASE=python:3.11-slim-bookworm@sha256:...
 ARG BASE=python:3.11-slim-bookworm
@@ -42,7 +43,7 @@ ENV PATH=/opt/shelver/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-# Of all it writes nothing but SHELVER_STATE_FOLDER, which is in /tmp: --read-only --tmpfs /tmp
+# It writes to SHELVER_STATE_FOLDER, which is in /tmp, and to /dev/shm, which each container has: --read-only --tmpfs /tmp
 WORKDIR /tmp
 USER 10001:10001
 STOPSIGNAL SIGTERM

@@ -5,6 +5,7 @@ from typing import NoReturn
 import typer
 
 from producer.cli import backfilling, dumping, loading, reconciling, serving, watching
+from worker.contract import traces
 from worker.contract.command import run as run_command
 
 app = typer.Typer(
@@ -25,6 +26,12 @@ for command in (
     *serving.COMMANDS,
 ):
     app.command()(command)
+
+
+@app.callback()
+def begin() -> None:
+    """Trace what is enqueued, where OTEL_EXPORTER_OTLP_ENDPOINT asks for it."""
+    traces.set_up("shelver-producer")
 
 
 def main() -> NoReturn:

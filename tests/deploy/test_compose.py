@@ -264,6 +264,15 @@ def test_prometheus_scrapes_services_that_there_are(project: compose.Project, ou
         assert "--rest_api_port=8501" in project.services[name]["command"]
 
 
+def test_grafana_reads_what_is_mounted(project: compose.Project) -> None:
+    """The dashboards are where its provisioning looks for them, and its data source is this file's Prometheus."""
+    mounts = {each["target"] for each in project.services["grafana"]["volumes"]}
+    provisioned = Path("deploy/monitoring/grafana/provisioning").glob("*/*")
+    read = {path.parent.name: safe_load(path.read_text()) for path in provisioned}
+    assert {each["options"]["path"] for each in read["dashboards"]["providers"]} <= mounts
+    assert {each["url"] for each in read["datasources"]["datasources"]} == {"http://prometheus:9090"}
+
+
 def test_the_model_server_waits_for_nothing_that_is_not_published(tmp_path: Path, project: compose.Project) -> None:
     """What is seeded is a file that it starts with; one that the trainer wrote stays."""
     seed = project.services["seed"]

@@ -135,7 +135,7 @@ def test_the_rehearsal(line: Line) -> None:
     assert "PASS" in line.do(*compare)
 
     promoted = line.do("trainer", "promote", line.folder)
-    assert f"previous is version {OLD}, stable is version {GOOD} in" in promoted
+    assert f"stable is version {GOOD}, previous is version {OLD} in" in promoted
     line.do("worker", "rollout", "off")
     line.list_products(THIRD)
     line.expect(({*FIRST, *SECOND} - tried, OLD), (tried | {*THIRD}, GOOD))
@@ -146,6 +146,6 @@ def test_the_rehearsal(line: Line) -> None:
     line.expect(({*FIRST, *SECOND, *THIRD}, GOOD))
 
     back = line.do("trainer", "rollback", line.folder)
-    assert f"previous is version {GOOD}, stable is version {OLD} in" in back
+    assert f"stable is version {OLD}, previous is version {GOOD} in" in back
     line.do("producer", "backfill", "--predicted-by", GOOD)
     line.expect(({*FIRST, *SECOND, *THIRD}, OLD))

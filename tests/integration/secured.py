@@ -124,6 +124,11 @@ def acting(role: str, settings: Settings) -> Settings:
     )
 
 
+def as_seller(mongo_url: str) -> str:
+    """Return the URL of who writes listings."""
+    return mongo_url.replace("//shelver:", "//seller:").replace("authSource=shelver", "authSource=admin")
+
+
 def mongo(processes: Processes, folder: Path, files: Files, password: str) -> str:
     """A mongod, a replica set of one, with a user who may read listings and one who may write them."""
     folder.mkdir()

@@ -185,7 +185,7 @@ def test_replicas_that_go_and_come_are_lived_with(
     second.start()
     within(60, lambda: _answers(pipeline, lost))
     first.start()
-    within(60, lambda: versions(pipeline._serving, 2) == {1, 2})  # found again by itself
+    within(60, lambda: versions(pipeline._stable._serving, 2) == {1, 2})  # found again by itself
 
 
 def _answers(pipeline: Pipeline, identity: int) -> bool:
@@ -248,7 +248,7 @@ def test_replicas_that_disagree_reject_no_product(
     second.add(3)
     ids = range(1, 41)
     listings.insert_many([listing(each) for each in ids])
-    with closing(line_of(second)._serving) as serving:
+    with closing(line_of(second)._stable._serving) as serving:
         within(60, lambda: serving.model().side == LARGER_SIDE)
     pipeline = line_of(first, second)
 

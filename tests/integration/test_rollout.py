@@ -5,8 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import grpc
@@ -231,6 +232,25 @@ def test_a_label_that_is_taken_away_rejects_no_product(
     assert pipeline.classify(Page(tuple(IDS))).model_version == STABLE_VERSION
 
 
+@pytest.mark.parametrize("turns", [2, 3])
+@one_store
+def test_a_replica_without_the_label_rejects_no_product(
+    turns: int, build: Build, listings: Listings, database: Database, proxy: ModelProxy
+) -> None:
+    """Replicas read the labels each in its time: one of several refuses everything until it has."""
+    listings.insert_many([listing(each) for each in IDS])
+    calls = count()
+    proxy.fault = lambda method, request: None if next(calls) % turns else grpc.StatusCode.INVALID_ARGUMENT
+    pipeline = build(serving_address=proxy.address, wait_limit_seconds=10_000)
+    for identity in IDS:  # alone, so that the last word on it is soon spoken
+        with suppress(ModelUnfit):
+            pipeline.classify(Page((identity,)))
+    assert not rejected(database)
+    proxy.heal()
+    pipeline.classify(Page(tuple(IDS)))
+    assert set(stored(database)) == set(IDS)
+
+
 @one_store
 def test_a_label_that_moves_amid_a_page_ends_right(
     build: Build, label: Label, listings: Listings, database: Database, proxy: ModelProxy
@@ -389,7 +409,7 @@ def test_a_canary_that_failed_is_left_alone_for_a_while(
     for _ in range(3):
         pipeline.classify(Page(tuple(IDS)), SHADOW)
     assert calls == ["GetModelMetadata"]
-    monkeypatch.setattr("worker.canary.time.monotonic", lambda now=time.monotonic: now() + 2000)
+    pipeline._canary._rests_until = 0.0
     proxy.fault = at_canary(lambda method, request: None, calls)
     outcome = pipeline.classify(Page(tuple(IDS)), SHADOW)
     assert outcome.beside is not None

@@ -94,16 +94,16 @@ def answers(address: str) -> dict[str, int | None]:
 
 
 def test_out_and_back(said: Said, serve: Serve, models: Path) -> None:
-    """Each command is done when the server has it so; repeated, it changes nothing; what was stable stays loaded."""
+    """Each command is done when the server answers so; repeated, it changes nothing; what was stable stays loaded."""
     address = serve()
     for _ in range(2):
         done = said("canary", 2, "--server", address)
         assert done.exit_code == 0, done.exception
-        assert f"canary is version 2, stable is version 1 in {models / FILE}; {address} has it so\n" in done.stdout
+        assert f"canary is version 2, stable is version 1 in {models / FILE}; {address} answers so\n" in done.stdout
         assert "next: shelver-worker rollout shadow or canary; " in done.stdout
         assert answers(address) == {"stable": 1, "canary": 2, "previous": None}
     promoted = said("promote", "--server", address)
-    assert f"previous is version 1, stable is version 2 in {models / FILE}; {address} has it so\n" in promoted.stdout
+    assert f"stable is version 2, previous is version 1 in {models / FILE}; {address} answers so\n" in promoted.stdout
     assert "; shelver-producer backfill --predicted-by 1, for what 1 predicted last" in promoted.stdout
     after = {"stable": 2, "canary": None, "previous": 1}
     assert answers(address) == after
@@ -196,7 +196,7 @@ def test_a_dry_run_writes_nothing(said: Said, serve: Serve, models: Path) -> Non
     address = serve()
     before = (models / FILE).read_bytes()
     done = said("promote", 2, "--server", address, "--dry-run")
-    assert done.stdout == f"previous would be version 1, stable would be version 2 in {models / FILE}\n"
+    assert done.stdout == f"stable would be version 2, previous would be version 1 in {models / FILE}\n"
     assert (models / FILE).read_bytes() == before
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 COMMANDS = {
     "worker": {
         *("run", "migrate", "show", "settings", "rejects", "predictions", "rollout"),
-        *("pause", "resume", "drain", "status", "live", "ready", "exporter"),
+        *("pause", "resume", "drain", "status", "live", "ready", "exporter", "prune"),
     },
     "trainer": {
         *("index", "explore", "translate", "prepare", "configs", "fit", "evaluate", "compare", "predict"),

@@ -109,7 +109,7 @@ def test_a_canary_is_judged_by_each_limit() -> None:
 
 
 def test_too_few_products_fail_and_what_cannot_be_judged_is_left_out() -> None:
-    """Nothing is promoted on hope; who is right is judged where enough is known of that, latency where it was measured."""
+    """Nothing is promoted on hope; who is right is judged where enough is known, latency where it was measured."""
     assert failed(judge(measured(both=99, labelled=0, same={1: 99, 2: 99, 3: 99}), LIMITS)) == ["products"]
     assert values(judge(measured(both=0, labelled=0), LIMITS)) == {"products": 0}
     found = values(judge(measured(labelled=99), LIMITS))

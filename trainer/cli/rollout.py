@@ -102,10 +102,9 @@ def _do(rollout: "Rollout", label: str, change: Change, dry_run: bool, next_step
     """Move the label, or say what that would do."""
     verb = "would be" if dry_run else "is"
     after = rollout.plan(change) if dry_run else rollout.move(label, change)
-    told = [f"{each} {verb} version {version}" for each, version in sorted(after.items())]
-    if label not in after:
-        told.insert(0, f"{label} {verb} no version")
-    asked = "" if dry_run or rollout.timeout_seconds is None else f"; {rollout.settings.serving_address} has it so"
+    told = [f"{label} {verb} {f'version {after.pop(label)}' if label in after else 'no version'}"]
+    told += [f"{each} {verb} version {version}" for each, version in sorted(after.items())]
+    asked = "" if dry_run or rollout.timeout_seconds is None else f"; {rollout.settings.serving_address} answers so"
     typer.echo(f"{', '.join(told)} in {rollout.file}{asked}")
     if next_step and not dry_run:
         typer.echo(f"next: {next_step}")

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from worker.cli.arguments import to_key
 from worker.contract import settings as configuration
+from worker.contract import traces
 from worker.contract.errors import ShelverError
 from worker.contract.messages import Queue
 from worker.contract.urls import redact
@@ -24,6 +25,7 @@ def run(context: typer.Context) -> None:
     By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
 
     With SHELVER_METRICS_PORT it serves its metrics, those of its children summed up, to Prometheus.
+    With OTEL_EXPORTER_OTLP_ENDPOINT it sends traces there.
     """
     settings = configuration.load()
     for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "alembic"):
@@ -31,6 +33,7 @@ def run(context: typer.Context) -> None:
     from worker import logs, schema
 
     logs.set_up(settings.log_format)
+    traces.set_up("shelver-worker")
     schema.check(settings)
     from worker.metrics import slots
     from worker.tasks import app as celery  # here, so that the other commands need no Celery

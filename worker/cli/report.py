@@ -130,8 +130,8 @@ def _to_json(
     judged = [{"name": each.name, "value": each.value, "limit": each.limit, "passed": each.passed} for each in criteria]
     return {
         **sides,
-        **{"products": of.both, "labelled": of.labelled, "same": of.same, "score_psi": found.score_psi},
-        "flips": [dict(row._mapping) for row in found.flips],
+        **{"products": of.both, "labelled": of.labelled, "level": found.level, "same": of.same},
+        **{"score_psi": found.score_psi, "flips": [dict(row._mapping) for row in found.flips]},
         **{"median_seconds": seconds, "criteria": judged, "passed": all(each.passed for each in criteria)},
     }
 
@@ -141,15 +141,15 @@ def _print(
 ) -> None:
     stable, canary = models
     of = found.comparison
-    title = f"stable {stable}, canary {canary}: {of.both:,} products of both, {of.labelled:,} with a known category"
+    typer.echo(f"stable {stable}, canary {canary}: {of.both:,} products of both, {of.labelled:,} with a known category")
     if of.both:
-        showing.print_table(("level", "#the same", "#stable right", "#canary right"), showing.levels(of), title)
+        showing.print_table(("level", "#the same", "#stable right", "#canary right"), showing.levels(of))
         columns = ("category of the stable model", "#products", "#left it", "#share", "most of them for", "#products")
         showing.print_table(columns, map(showing.flip, found.flips))
         scores = (f"{score:.4f} {name}" for score, name in zip(found.mean_scores, ("stable", "canary"), strict=True))
         typer.echo(f"mean score at level {found.level}: {', '.join(scores)}")
     else:
-        typer.echo(f"{title}: shelver-worker rollout shadow makes some")
+        typer.echo("shelver-worker rollout shadow has both predict the same products")
     if timed:
         typer.echo(
             f"median call: {1000 * timed.stable_seconds:.1f} ms stable, {1000 * timed.canary_seconds:.1f} canary"

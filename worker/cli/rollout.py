@@ -100,7 +100,7 @@ def shadow(share: Share = 0.05) -> None:
 def off() -> None:
     """Have the stable model answer for every product again. What the canary has answered stays until it is asked again.
 
-    $ shelver-producer backfill --help   # tells how to enqueue what one version predicted
+    $ shelver-producer backfill --predicted-by 4   # has the stable model answer what version 4 has, on the slow queue
     """
     from worker.control import Control
 
@@ -108,6 +108,8 @@ def off() -> None:
         was = control.rollout()
         control.roll_out(OFF)
     typer.echo(f"off, after {was}" if was != OFF else "off, as it was")
+    if was.side is Side.CANARY:
+        typer.echo("next, unless it is promoted: shelver-producer backfill --predicted-by VERSION")
 
 
 app.command()(report)

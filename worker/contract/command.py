@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import typer
 
+from worker.contract import traces
 from worker.contract.errors import ShelverError
 
 INTERRUPTED = 130
@@ -20,4 +21,6 @@ def run(app: typer.Typer) -> NoReturn:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        traces.close()
     sys.exit(0)

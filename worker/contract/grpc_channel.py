@@ -11,8 +11,10 @@ import grpc
 
 from worker.contract.address import target
 from worker.contract.errors import Unavailable
-from worker.contract.settings import Settings
+from worker.contract.settings import Settings, variable
 
+#: settings that name what TLS needs
+FILES = ("serving_ca_file", "serving_certificate_file", "serving_key_file")
 #: by a part of what gRPC says
 CAUSES = {
     "certificate has expired": "its certificate has expired: give the server a new one",
@@ -32,9 +34,7 @@ def open_channel(settings: Settings, options: Sequence[tuple[str, Any]]) -> grpc
     where = target(settings.serving_address)
     if not settings.serving_ca_file:
         return grpc.insecure_channel(where, options)
-    ca, certificate, key = map(
-        _read, (settings.serving_ca_file, settings.serving_certificate_file, settings.serving_key_file)
-    )
+    ca, certificate, key = (_read(settings, name) for name in FILES)
     return grpc.secure_channel(where, grpc.ssl_channel_credentials(ca, key, certificate), options)
 
 
@@ -54,8 +54,9 @@ def explain(detail: str, settings: Settings) -> str:
     return f"{detail}; does it trust the CA of SHELVER_SERVING_CERTIFICATE_FILE?"
 
 
-def _read(path: str) -> bytes | None:
+def _read(settings: Settings, name: str) -> bytes | None:
+    path = getattr(settings, name)
     try:
         return Path(path).read_bytes() if path else None
     except OSError as error:
-        raise Unavailable(f"{path} (SHELVER_SERVING_..._FILE) cannot be read: {error.strerror}") from error
+        raise Unavailable(f"{path} ({variable(name)}) cannot be read: {error.strerror}") from error

@@ -6,6 +6,7 @@ from itertools import islice
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from worker.contract import traces
 from worker.contract.broker import celery_options
 from worker.contract.errors import QueueUnavailable
 from worker.contract.messages import TASK, Page, Queue
@@ -28,13 +29,18 @@ class Pages:
 
     def send(self, page: Page) -> None:
         """Put one page on its queue; raises QueueUnavailable after a bounded time."""
-        try:
-            self._app.send_task(TASK, (page.to_wire(),), queue=page.queue.value, retry=True, retry_policy=RETRIES)
-        except (OperationalError, OSError) as error:
-            url = self._settings.redis_url
-            raise QueueUnavailable(
-                f"Redis at {redact(url)} takes no page (SHELVER_REDIS_URL): {reason(error, url)}"
-            ) from error
+        queue = page.queue.value
+        with traces.span("enqueue", kind="producer", began=page.listed_at, queue=queue, products=len(page.ids)):
+            headers = traces.carrier()
+            try:
+                self._app.send_task(
+                    TASK, (page.to_wire(),), queue=queue, headers=headers, retry=True, retry_policy=RETRIES
+                )
+            except (OperationalError, OSError) as error:
+                url = self._settings.redis_url
+                raise QueueUnavailable(
+                    f"Redis at {redact(url)} takes no page (SHELVER_REDIS_URL): {reason(error, url)}"
+                ) from error
 
     def send_all(self, ids: Iterable[ProductId], queue: Queue) -> Iterator[int]:
         """Cut `ids` into pages and send them, yielding the number of ids of each page once it is on the queue."""

@@ -51,9 +51,9 @@ def flips(
 ) -> Sequence[Row[Any]]:
     """Return the categories of the old model that most products left with the new one, the most first.
 
-    They are the products of `compare`. Rows are (category_id, category, category_en, products, flipped, share, new_category_id, new_category,
-    new_category_en, new_products): how many the old model put there, how many and which share of them the new one puts
-    elsewhere, and where it puts the most of those, and how many.
+    They are the products of `compare`. Rows are (category_id, category, category_en, products, flipped, share,
+    new_category_id, new_category, new_category_en, new_products): how many the old model put there, how many and which
+    share of them the new one puts elsewhere, and where it puts the most of those, and how many.
     """
     there, now = category_of(_old, level).label("there"), category_of(_new, level).label("now")
     pairs = (

@@ -1,4 +1,4 @@
-"""Whether the canary may be promoted: how it answers products that the stable model predicted too, held against limits."""
+"""Whether the canary may be promoted: its answers for products that the stable model predicted, too, against limits."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Limits:
     max_flips: float
     #: level above that -> share of the products, 0 to 1, that it leaves where they were
     min_agreement: dict[int, float]
-    #: of the products whose category is known, 0 to 1, that only the stable model has right, less those that only it has
+    #: of the products whose category is known, 0 to 1: the stable model's right answers less the canary's
     max_right_loss: float
     #: population stability index of the scores
     max_score_psi: float
