@@ -1,1 +1,1 @@
-"""How Shelver runs: local (one machine, one command), compose and kubernetes, what is in their images, and the console."""
+"""How Shelver runs: on one machine, by compose, on Kubernetes; what is in its images, and the console."""

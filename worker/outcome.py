@@ -55,6 +55,8 @@ class Outcome:
     model_version: int | None = None
     #: seconds by stage, waiting for a server that was away included
     seconds: dict[str, float] = field(default_factory=dict)
+    #: seconds since the epoch at which its rows were; None before
+    stored_at: float | None = None
     #: why -> how many products a canary or shadow was to answer and did not
     fallbacks: dict[str, int] = field(default_factory=dict)
     #: of a stable side: what the canary or shadow made of its share of the page, when one was asked

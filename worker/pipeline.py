@@ -11,6 +11,8 @@ reject and the page goes on. A server that does not answer is waited for in plac
 work stays in Redis; past the limit Unavailable leaves here and the page goes back to the queue.
 """
 
+import time
+
 from worker.asking import Stable
 from worker.canary import Canary
 from worker.catalog import Catalog
@@ -56,6 +58,7 @@ class Pipeline:
             products = [each for each in products if each.id not in answered]
         self._stable.fill(outcome, products, waited)
         waited("save", self._store.save, outcome)
+        outcome.stored_at = time.time()
         if tried and rollout.side is Side.SHADOW:
             rejected = {each.product_id for each in outcome.rejects}
             sound = [each for each in tried if each.id not in rejected]
@@ -66,6 +69,7 @@ class Pipeline:
         """Store the products of a page as rejects without touching them; raises as `classify` does."""
         outcome = Outcome(page, rejects=[_poisonous(each, detail) for each in page.ids])
         Patience(self._settings.wait_limit_seconds, outcome.seconds)("save", self._store.save, outcome)
+        outcome.stored_at = time.time()
         return outcome
 
     def check_model(self) -> None:

@@ -182,4 +182,6 @@ def _outcome(page: Page, side: Side) -> Outcome:
         )
         for score in scores
     ]
-    return Outcome(page, side=side, predictions=predictions, pictures=5, seconds=dict.fromkeys(STAGES, 0.01))
+    return Outcome(
+        page, side=side, predictions=predictions, pictures=5, stored_at=time.time(), seconds=dict.fromkeys(STAGES, 0.01)
+    )

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +99,9 @@ def test_what_two_models_make_of_a_page_is_told_by_side(told: CollectorRegistry)
     new = Prediction(product, 7, [(5, 0.45), (6, 0.2)], (2, 0.5), (1, 0.6), 1, {3: [(5, 0.45)]})
     copied = Prediction(product, 7, [(5, 0.95)], (2, 0.5), (1, 0.6), 1)
     page = Page((1, 2, 3, 4), Queue.BACKFILL, queued_at=2e9)  # by a clock that is ahead
-    outcome = Outcome(page, rejects=[Reject(4, Reason.POISON, "")], known=[3], seconds={"save": 1.0})
+    outcome = Outcome(
+        page, rejects=[Reject(4, Reason.POISON, "")], known=[3], seconds={"save": 1.0}, stored_at=time.time()
+    )
     outcome.beside = Outcome(
         page, side=Side.CANARY, predictions=[new, copied], copied=1, pictures=1, seconds={"save": 1.0}
     )

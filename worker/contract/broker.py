@@ -37,7 +37,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
 def _verifying(url: str) -> str:
     """Return the URL, and of one by TLS that does not say otherwise: that the server's certificate is verified.
 
-    redis-py does so unasked. kombu would not, and with a transport of our own send the password unencrypted.
+    redis-py does so unasked. kombu would not, and by a transport of another name send the password unencrypted.
     """
     if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
         return url

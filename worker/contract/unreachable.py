@@ -4,8 +4,11 @@ import re
 
 #: where what is for machines begins: the server's whole answer, timeouts, the description of the replica set
 FOR_MACHINES = re.compile(r", full error| \(configured timeouts|, Timeout:")
-#: what servers do to clients without TLS, or without a certificate that they know, and say nothing
-HUNG_UP = re.compile("connection closed|reset by peer|EOF occurred", re.IGNORECASE)
+#: what becomes of clients without TLS, or without a certificate that the server knows; it seldom says why
+HUNG_UP = re.compile(
+    "connection closed|reset by peer|broken pipe|EOF occurred|alert certificate required|alert unknown ca",
+    re.IGNORECASE,
+)
 
 
 def reason(error: Exception, url: str) -> str:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from mmap import mmap
@@ -81,8 +80,8 @@ def page_done(metrics: Metrics, page: Page, outcome: Outcome) -> None:
     """Count a page whose products are all stored, and what became of them; measure how long they took and waited."""
     metrics.pages.labels(page.queue, PageResult.DONE).inc()
     for since, moment in ((Since.ENQUEUED, page.queued_at), (Since.LISTED, page.listed_at)):
-        if moment is not None:
-            metrics.lag.labels(page.queue, since).observe(max(0.0, time.time() - moment))
+        if moment is not None and outcome.stored_at is not None:
+            metrics.lag.labels(page.queue, since).observe(max(0.0, outcome.stored_at - moment))
     sides = [outcome, *([outcome.beside] if outcome.beside else [])]
     for stage in dict.fromkeys(stage for side in sides for stage in side.seconds):
         metrics.stage_seconds.labels(stage).observe(sum(side.seconds.get(stage, 0) for side in sides))
