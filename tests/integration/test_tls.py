@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 
 from deploy.local.processes import Processes, Started
 from tests.conftest import command
+from tests.integration.certificates import HOST, Files
 from tests.integration.conftest import register
 from tests.integration.queues import wait_for
-from tests.integration.secured import HOST, Files, acting, as_seller, secured
+from tests.integration.secured import acting, as_seller, secured
 from tests.pictures import listing
 from trainer.cli import app as trainer_commands
 from trainer.run import Run
@@ -49,9 +50,9 @@ Change = Callable[[str], str]
 @pytest.fixture(scope="module")
 def line(models_folder: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     """Every server, and settings as the worker has them."""
-    with secured(tmp_path_factory.mktemp("secured"), models_folder, SECRET) as (settings, files):
-        register(run, acting("trainer", settings))
-        yield settings, files
+    with secured(tmp_path_factory.mktemp("secured"), models_folder, SECRET) as made:
+        register(run, acting("trainer", made.settings))
+        yield made.settings, made.files
 
 
 @pytest.fixture

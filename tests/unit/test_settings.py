@@ -1,8 +1,10 @@
 """Settings from the environment: every problem told at once, with the remedy and without a password."""
 
 import traceback
+from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -225,6 +227,123 @@ def test_no_error_shows_a_password(variables: dict[str, str], refused) -> None:
 def test_an_address_that_no_client_takes_is_told(name: str, url: str, refused) -> None:
     """A password that is not percent-encoded is a setting to mend, told at start and not as each page's failure."""
     assert f"SHELVER_{name}" in refused(**{f"SHELVER_{name}": url})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a CA's certificate, a certificate and its key, another's key, and what is none of these."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name in ("client", "other"):
+        made = authority.issue_cert(f"{name}@example.org")
+        made.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        made.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    (tmp_path / "none.pem").write_text("no certificate")
+    return tmp_path
+
+
+def test_files_of_the_model_servers_tls_are_taken(files: Path) -> None:
+    """A CA alone, or with a certificate and its key; empty is as good as unset."""
+    names = {"ca": "ca.pem", "certificate": "client.pem", "key": "client.key"}
+    given = {f"serving_{name}_file": str(files / file) for name, file in names.items()}
+    assert Settings(**given).serving_key_file.endswith("client.key")
+    assert Settings(**{**given, "serving_certificate_file": "", "serving_key_file": ""}).serving_ca_file
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"CA": "gone.pem"}, ["SHELVER_SERVING_CA_FILE is", "gone.pem': cannot be read: No such file or directory"]),
+        ({"CA": "."}, ["SHELVER_SERVING_CA_FILE is", "cannot be read: Is a directory"]),
+        ({"CA": "none.pem"}, ["none.pem': holds no certificate in PEM"]),
+        ({"CA": "ca.pem", "KEY": "client.key"}, ["go together: set both or neither"]),
+        (
+            {"CERTIFICATE": "client.pem"},
+            ["go together: set both or neither", "need SHELVER_SERVING_CA_FILE: without it nothing is encrypted"],
+        ),
+        (
+            {"CA": "ca.pem", "CERTIFICATE": "client.pem", "KEY": "other.key"},
+            ["must hold a certificate and its key, in PEM and without a passphrase (KEY_VALUES_MISMATCH)"],
+        ),
+        ({"CA": "ca.pem", "CERTIFICATE": "none.pem", "KEY": "none.pem"}, ["must hold a certificate and its key"]),
+        ({"CA": "gone.pem", "KEY": "gone.key"}, ["SHELVER_SERVING_CA_FILE is", "SHELVER_SERVING_KEY_FILE is"]),
+    ],
+)
+def test_files_of_tls_that_do_not_do_are_told(variables: dict[str, str], told: list[str], files: Path, refused) -> None:
+    """All that is wrong with them, when the settings are read and not at the first call."""
+    said = refused(**{f"SHELVER_SERVING_{name}_FILE": str(files / file) for name, file in variables.items()})
+    assert all(each in said for each in told)
+
+
+def test_replicas_by_tls_have_one_name(files: Path, refused) -> None:
+    """gRPC holds a certificate against the whole list, which is nobody's name."""
+    addresses = "10.0.0.1:8500,10.0.0.2:8500"
+    said = refused(SHELVER_SERVING_CA_FILE=str(files / "ca.pem"), SHELVER_SERVING_ADDRESS=addresses)
+    assert "SHELVER_SERVING_CA_FILE needs one name in SHELVER_SERVING_ADDRESS" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "option"),
+    [
+        ("MONGO_URL", f"mongodb://u:{HIDDEN}@h/?tls=true&", "tlsCAFile"),
+        ("MONGO_URL", f"mongodb://u:{HIDDEN}@a:1,b:2/db?replicaSet=rs0&tls=true&", "tlsCertificateKeyFile"),
+        ("REDIS_URL", f"rediss://:{HIDDEN}@h:6379/0?", "ssl_ca_certs"),
+        ("REDIS_URL", f"rediss://:{HIDDEN}@h:6379/0?", "ssl_keyfile"),
+        ("DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?sslmode=verify-full&", "sslrootcert"),
+        ("DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?", "sslkey"),
+    ],
+)
+def test_files_that_a_url_names_are_read_at_the_start(name: str, url: str, option: str, files: Path, refused) -> None:
+    """One that is there is taken; of one that is not the option is told, and nothing else of the URL."""
+    file = "ca.pem" if option in ("tlsCAFile", "ssl_ca_certs", "sslrootcert") else "client.key"
+    Settings(**{name.lower(): f"{url}{option}={files / file}"})
+    said = refused(**{f"SHELVER_{name}": f"{url}{option}={files / 'gone.pem'}"})
+    assert f"SHELVER_{name}: names a file in {option} that cannot be read: No such file or directory" in said
+    if file == "ca.pem":
+        said = refused(**{f"SHELVER_{name}": f"{url}{option}={files / 'none.pem'}"})
+        assert f"SHELVER_{name}: names a file in {option} that holds no certificate in PEM" in said
+
+
+def test_postgresql_may_trust_the_systems_authorities() -> None:
+    """Its word for them is no file."""
+    url = "postgresql://u:p@h/d?sslmode=verify-full&sslrootcert=system"
+    assert Settings(database_url=url).database_url.endswith("sslrootcert=system")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"redis://:{HIDDEN}@h/0?socket_timeout=3", "may have no options"),
+        (f"redis://:{HIDDEN}@h/0?ssl_cert_reqs=none", "may have no options"),
+        (
+            f"rediss://:{HIDDEN}@h/0?db=3",
+            "may have no options but ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs",
+        ),
+        (f"rediss://:{HIDDEN}@h/0?ssl_password={HIDDEN}", "may have no options but ssl_ca_certs"),
+        (
+            f"rediss://:{HIDDEN}@h/0?ssl_cert_reqs=CERT_NONE",
+            "must have one of required, optional, none in ssl_cert_reqs",
+        ),
+        (f"rediss://:{HIDDEN}@h/0?ssl_check_hostname=0", "must have one of true, false in ssl_check_hostname"),
+    ],
+)
+def test_options_of_redis_that_its_two_clients_read_differently_are_told(url: str, told: str, refused) -> None:
+    """What one of them would ignore, take otherwise or fail at, nobody may rely on."""
+    assert f"SHELVER_REDIS_URL: {told}" in refused(SHELVER_REDIS_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://:p@h/0", "redis://:p@h/0"),
+        ("rediss://:p@h/0", "rediss://:p@h/0?ssl_cert_reqs=required"),
+        ("rediss://:p@h/0?ssl_check_hostname=false", "rediss://:p@h/0?ssl_check_hostname=false&ssl_cert_reqs=required"),
+        ("rediss://:p@h/0?ssl_cert_reqs=none", "rediss://:p@h/0?ssl_cert_reqs=none"),
+    ],
+)
+def test_celery_is_told_to_verify_redis(url: str, told: str) -> None:
+    """Unless the URL itself says that it need not."""
+    assert celery_options(Settings(redis_url=url))["broker_url"] == told
 
 
 def test_no_repr_shows_a_password() -> None:

@@ -1,7 +1,7 @@
 """Traces, where OpenTelemetry's variables ask for them: one of a page, from its listing's insertion to its stored rows.
 
 OTEL_EXPORTER_OTLP_ENDPOINT, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, turns them on; without, we import nothing of
-OpenTelemetry, and a hook costs next to nothing. Where a page is in its trace travels with its message, in W3C's headers.
+OpenTelemetry, and a hook costs next to nothing. A page's place in its trace travels with its message, in W3C's headers.
 """
 
 import os
