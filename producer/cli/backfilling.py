@@ -9,7 +9,6 @@ import typer
 from rich.progress import Progress
 
 from producer.cli.options import Depth, DryRun, First, Last, ModelVersion, Rate, Restart, Since, Until
-from producer.cli.stopping import stopped_by_signals
 from producer.cursors import Cursor
 from producer.filling import plan as planning
 from producer.filling.backfill import Backfill
@@ -22,6 +21,7 @@ from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 from worker.contract.database import Database
 from worker.contract.messages import Queue
+from worker.contract.stopping import stopped_by_signals
 
 
 def backfill(
@@ -69,7 +69,9 @@ def backfill(
 
     Never more than --depth pages wait on the queue: the backfill waits for room,
     and says so. One that was stopped or killed goes on where it was when the same
-    command is run again. A server that fails once it has begun is waited for.
+    command is run again, but --predicted-by begins at the first: what has been
+    predicted meanwhile is left out by itself. A server that fails once it has begun
+    is waited for.
 
     Exit code 0: all is enqueued (with --dry-run: counted). 1: an error, told in
     one sentence; what was enqueued before it stays enqueued. 130: stopped by
@@ -94,9 +96,9 @@ def backfill(
             backlog = stack.enter_context(closing(Backlog(settings, stopped, depth, rate, telling(progress))))
             cursor = stack.enter_context(closing(Cursor(settings, plan.name)))
             work = Backfill(cursor, backlog, settings.page_size, stopped)
-            is_whole = work.begin(restart) and _enqueue(plan, work, progress)
+            is_whole = work.begin(restart or not plan.goes_on) and _enqueue(plan, work, progress)
             progress.stop()
-            _tell(work, is_whole)
+            _tell(plan, work, is_whole)
 
 
 def _check(selection: Selection, ids_file: Path | None) -> None:
@@ -131,10 +133,11 @@ def _enqueue(plan: Plan, work: Backfill, progress: Progress) -> bool:
     return work.run(plan.source, plan.wanted, lambda count: progress.advance(task, count))
 
 
-def _tell(work: Backfill, is_whole: bool) -> None:
+def _tell(plan: Plan, work: Backfill, is_whole: bool) -> None:
     told = f"{work.done.enqueued:,} products enqueued on {Queue.BACKFILL}"
     if not is_whole:
-        place = "begins at the first" if work.done.after is None else f"goes on after {work.done.after}"
+        goes_on = plan.goes_on and work.done.after is not None
+        place = f"goes on after {work.done.after}" if goes_on else "begins at the first"
         typer.echo(f"stopped: {told}; the same command {place}")
         raise typer.Exit(INTERRUPTED)
     typer.echo(told)

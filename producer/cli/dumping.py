@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from producer.cli.options import DryRun, First, Last, Since, Until
-from producer.cli.stopping import stopped_by_signals
 from producer.dumps.new_dump import NewDump
 from producer.dumps.partial import Partial
 from producer.listings import open_listings
@@ -16,6 +15,7 @@ from producer.progress import listings_progress
 from producer.selection import Selection
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
+from worker.contract.stopping import stopped_by_signals
 
 
 def dump_new(

@@ -10,7 +10,6 @@ import typer
 from pymongo.errors import PyMongoError
 
 from producer.cli.options import DryRun, Restart, share
-from producer.cli.stopping import stopped_by_signals
 from producer.dumps.load import Load
 from producer.dumps.loaded import Loaded
 from producer.dumps.portion import Portion
@@ -20,6 +19,7 @@ from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 from worker.contract.dump import DumpError
 from worker.contract.errors import ShelverError
+from worker.contract.stopping import stopped_by_signals
 
 logger = logging.getLogger("producer")
 

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from producer.calls import enqueue as enqueue_ids
-from producer.cli.options import INT64, Depth, DryRun, First, Last, ModelVersion, Rate
-from producer.cli.stopping import stopped_by_signals
+from producer.cli.options import INT64, Depth, DryRun, First, Last, Rate
 from producer.filling import plan as planning
 from producer.filling.backfill import each_id
 from producer.filling.backlog import Backlog
@@ -22,12 +21,15 @@ from producer.selection import Selection
 from worker.contract import settings as configuration
 from worker.contract.command import INTERRUPTED
 from worker.contract.messages import Queue
+from worker.contract.stopping import stopped_by_signals
 
 
 def reconcile(
     first: First = None,
     last: Last = None,
-    model_version: ModelVersion = None,
+    model_version: Annotated[
+        int | None, typer.Option(min=0, max=2**31 - 1, help="only predictions by this version count")
+    ] = None,
     depth: Depth = None,
     rate: Rate = None,
     dry_run: DryRun = False,
@@ -35,10 +37,12 @@ def reconcile(
 ) -> None:
     """Enqueue every listing that has neither prediction nor reject, e.g. after Redis lost its queues.
 
-    The catalog is compared with the store under the newest registered version
-    of SHELVER_MODEL_NAME, both in order of id. No picture is read: a listing
-    that was given other pictures counts as predicted; watch, enqueue or
-    backfill bring it to the workers, who look at the pictures.
+    The catalog is compared with the store, both in order of id. A prediction by
+    any version of SHELVER_MODEL_NAME counts, unless --model-version names one;
+    for a new version to predict what an old one did there is backfill
+    --predicted-by. No picture is read: a listing that was given other pictures
+    counts as predicted; watch, enqueue or backfill bring it to the workers, who
+    look at the pictures.
 
     Safe to run from cron, and twice: a product is predicted once per model and
     pictures. What still waits in a queue counts as missing and is enqueued
@@ -52,10 +56,9 @@ def reconcile(
     started = time.monotonic()
     enqueued = 0
     with closing(Reconciler(settings)) as reconciler, listings_progress() as progress:
-        model = reconciler.model(model_version)
         plan = planning.of_catalog(settings, Selection(first, last), reconciler.database)
         ids = progress.track(each_id(plan.source(None), stopped), plan.total, description="reconciling")
-        missing = reconciler.missing(ids, model)
+        missing = reconciler.missing(ids, model_version)
         if dry_run:
             deque(missing, maxlen=0)
         else:
@@ -64,12 +67,13 @@ def reconcile(
                     enqueued += len(page)
     tally = reconciler.tally
     if as_json:
-        facts = {"model": settings.model_name, "version": model.version, **asdict(tally), "enqueued": enqueued}
+        facts = {"model": settings.model_name, "version": model_version, **asdict(tally), "enqueued": enqueued}
         typer.echo(json.dumps({**facts, "dry_run": dry_run, "seconds": round(time.monotonic() - started, 3)}))
     else:
+        which = "" if model_version is None else f" {model_version}"
         found = f"{tally.predicted:,} predicted, {tally.rejected:,} rejected, {tally.missing:,} missing"
         typer.echo(
-            f"{tally.listings:,} listings against {settings.model_name} {model.version}: {found}; "
+            f"{tally.listings:,} listings against {settings.model_name}{which}: {found}; "
             f"{enqueued:,} enqueued on {Queue.BACKFILL}"
         )
     if stopped.is_set():

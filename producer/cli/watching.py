@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from producer import metrics
-from producer.cli.stopping import stopped_by_signals
 from producer.watching.watcher import Watcher
 from worker.contract import settings as configuration
+from worker.contract.stopping import stopped_by_signals
 
 
 def watch(

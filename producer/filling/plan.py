@@ -26,6 +26,8 @@ class Plan:
     source: Source
     #: what says which of them are wanted, made anew for each pass; None: all
     make_wanted: Callable[[], Wanted] | None = None
+    #: whether it goes on where it was when it is run again; else it begins at the first
+    goes_on: bool = True
 
     def wanted(self) -> Wanted:
         """Return what says which ids are wanted; it is to be asked in ascending order."""
@@ -63,7 +65,8 @@ def of_catalog(settings: Settings, selection: Selection, database: Database) -> 
         model = find_model(database, settings.model_name, version)
         name += f":{settings.model_name}:{model.version}"
         make_wanted = _condition(database, model, selection)
-    return Plan(name, total, source, make_wanted)
+    # What is done has another latest prediction, and may have the old one again after a rollback, wherever it stands.
+    return Plan(name, total, source, make_wanted, goes_on=selection.predicted_by is None)
 
 
 def _whole(path: str, bounds: Filter, where: Filter) -> Filter:

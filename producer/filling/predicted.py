@@ -55,6 +55,14 @@ def is_of(database: Database, model: Current) -> "ColumnElement[bool]":
     return predictions.c.model_id == model.id
 
 
+def is_latest_of(database: Database, name: str) -> "ColumnElement[bool]":
+    """Return the condition that a prediction is its product's latest, and by a version of the model `name`."""
+    with database.begin() as connection:
+        ids = connection.scalars(select(models.c.id).where(models.c.name == name)).all()
+    # The sum for SQLite's sake, as in is_of: the index of latest rows has them in order of product.
+    return predictions.c.is_latest & (predictions.c.model_id + 0).in_(ids)
+
+
 class Ascending:
     """One table's product ids, asked for in ascending order and read along the key, a block at a time.
 

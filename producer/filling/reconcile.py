@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from producer.filling.predicted import Ascending, Current, find_model, is_of
+from producer.filling.predicted import Ascending, find_model, is_latest_of, is_of
 from worker.contract.database import Database
 from worker.contract.messages import Page
 from worker.contract.product import ProductId, stand_in_id
@@ -41,18 +41,19 @@ class Reconciler:
         """Close the pool."""
         self.database.close()
 
-    def model(self, version: int | None = None) -> Current:
-        """Return that version of SHELVER_MODEL_NAME, the newest when None; raises NoModel when it is not registered."""
-        return find_model(self.database, self._model_name, version)
+    def missing(self, ids: Iterable[ProductId], version: int | None = None) -> Iterator[ProductId]:
+        """Yield those of `ids`, integers ascending among them, that have neither a prediction nor a reject.
 
-    def missing(self, ids: Iterable[ProductId], model: Current) -> Iterator[ProductId]:
-        """Yield those of `ids`, integers ascending among them, that have neither a prediction of `model` nor a reject.
+        A prediction by any version of SHELVER_MODEL_NAME counts, if it is the product's latest: one on trial, whose
+        share is small, must not make the others missing. With a `version`, one by that version. A reject that says the
+        listing is not in the catalog counts for nothing: it is there now. An id that is no integer can only be
+        rejected, under its stand-in; such ids are gathered, looked up some hundred at a time and yielded late.
 
-        A reject that says the listing is not in the catalog counts for nothing: it is there now. An id that is no
-        integer can only be rejected, under its stand-in; such ids are gathered, looked up some hundred at a time and
-        yielded late.
+        Raises NoModel when the version, or any at all, is not registered.
         """
-        predicted = Ascending(self.database, predictions.c.product_id, is_of(self.database, model))
+        model = find_model(self.database, self._model_name, version)
+        is_there = is_of(self.database, model) if version is not None else is_latest_of(self.database, self._model_name)
+        predicted = Ascending(self.database, predictions.c.product_id, is_there)
         rejected = Ascending(self.database, rejects.c.product_id, rejects.c.reason != Reason.NOT_FOUND)
         strange: list[str] = []
         for identity in ids:

@@ -54,9 +54,8 @@ def write(figures: Figures, page: Path) -> None:
     """Put the figures where the page has them, with the machine and the day."""
     here = machine()
     said = f"{here['date']}, {here['cores']} cores ({here['processor']}), Python {here['python']}."
-    whole = "\n\n".join(
-        [BEGIN, said, _stages(figures["times"]), _checks(figures["checks"]), _days(figures["days"]), END]
-    )
+    tables = _stages(figures["times"]), _checks(figures["checks"]), _days(figures["days"]), _limits(figures)
+    whole = "\n\n".join([BEGIN, said, *tables, END])
     text, count = re.subn(f"{BEGIN}.*{END}", lambda _: whole, page.read_text(), flags=re.DOTALL)
     assert count == 1, f"{page} has no place for the figures"
     page.write_text(text)
@@ -73,7 +72,8 @@ def _stages(times: Figures) -> str:
         (name, what, f"{1000 * times[name]['fixed']:.1f} ms", f"{1e6 * times[name]['each']:,.0f} µs a {unit}")
         for name, what, unit in told
     ]
-    return table(("stage", "what", "a page", "and"), rows)
+    wake = f"A page that finds a child idle waits {1000 * times['wake']:.0f} ms more, until the worker looks for it."
+    return f"{table(('stage', 'what', 'a page', 'and'), rows)}\n\n{wake}"
 
 
 def _checks(checks: Figures) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,18 @@ LOOK_SECONDS = 0.01
 class Done:
     """A page as its worker logs it."""
 
+    #: when, in seconds since the epoch
+    at: float
     #: seconds from its enqueueing
     lag: float
     products: int
     pictures: int
     #: stage -> seconds
     stages: dict[str, float]
+
+    def own(self) -> float:
+        """Return the seconds of the stages that have a line of their own."""
+        return sum(self.stages.get(each, 0) for each in ("stack", "predict", "save"))
 
 
 class Catalog:
@@ -104,7 +111,7 @@ class Workers:
             number = said["page"]
             yield (
                 number,
-                Done(at - self._at[number], len(self._sent[number].ids), said["pictures"], said["seconds"]),
+                Done(at, at - self._at[number], len(self._sent[number].ids), said["pictures"], said["seconds"]),
             )
 
 
@@ -143,10 +150,22 @@ def publish(folder: Path, categories: Path, settings: Settings, backbone: str) -
     return folder / "models"
 
 
-def measure(servers: Servers, backbone: str, rounds: int, spare: int) -> tuple[Settings, Catalog, list[Done]]:
-    """Send pages of every size, each when the one before is done, to one child; the catalog has listings to spare."""
+@dataclass(frozen=True)
+class Measured:
+    """Pages of every size on one child."""
+
+    settings: Settings
+    catalog: Catalog
+    #: each sent when the one before was done
+    alone: list[Done]
+    #: those that waited for the one before, and the seconds from its end to theirs
+    queued: list[tuple[Done, float]]
+
+
+def measure(servers: Servers, backbone: str, rounds: int, spare: int) -> Measured:
+    """Send pages of every size, alone and many at once; the catalog has listings to spare."""
     settings = servers.settings(backbone, log_format="json", state_folder=str(servers.folder / f"state-{backbone}"))
-    catalog = Catalog(servers, settings, (rounds + 1) * sum(SIZES) + spare)
+    catalog = Catalog(servers, settings, (2 * rounds + 2) * sum(SIZES) + spare)
     folder = servers.folder / f"model-{backbone}"
     folder.mkdir()
     served = model_server(servers.processes, publish(folder, catalog.categories, settings, backbone))
@@ -154,30 +173,34 @@ def measure(servers: Servers, backbone: str, rounds: int, spare: int) -> tuple[S
     workers = Workers(servers, settings, children=1)
     for size in SIZES:
         workers.send(catalog.take(size))
-    workers.wait()  # everything is loaded, and compiled for every size
+    warmed = len(workers.wait())  # everything is loaded, and compiled for every size
     for turn in range(rounds):
         for size in SIZES[:: -1 if turn % 2 else 1]:
             workers.send(catalog.take(size))
             workers.wait()
-    done = workers.wait()[len(SIZES) :]
+    alone = workers.wait()[warmed:]
+    for size in SIZES:
+        for _ in range(rounds + 1):
+            workers.send(catalog.take(size))
+    waited = workers.wait()[warmed + len(alone) :]
     workers.stop()
-    return settings, catalog, done
+    pairs = [(page, page.at - before.at) for before, page in pairwise(waited) if before.products == page.products]
+    return Measured(settings, catalog, alone, pairs)
 
 
-def times(tiny: Sequence[Done], real: Sequence[Done]) -> Times:
+def times(tiny: Measured, real: Measured) -> Times:
     """Return the lines; a model that answers in a millisecond tells what a call takes besides the model's own time."""
-    everything = [*tiny, *real]
-    own = ("stack", "predict", "save")
-    before = _medians((page.products, page.lag - sum(page.stages.get(each, 0) for each in own)) for page in everything)
-    stack = [(page.pictures, page.stages["stack"]) for page in everything]
-    call = fit((page.pictures, page.stages["predict"]) for page in tiny)
-    whole = fit((page.pictures, page.stages["predict"]) for page in real)
-    stacking = fit(stack)
+    queued = [*tiny.queued, *real.queued]
+    before = fit(_medians((page.products, gap - page.own()) for page, gap in queued))
+    stacking = fit((page.pictures, page.stages["stack"]) for page, _ in queued)
+    call = fit((page.pictures, page.stages["predict"]) for page, _ in tiny.queued)
+    whole = fit((page.pictures, page.stages["predict"]) for page, _ in real.queued)
     return Times(
-        before=fit(before),
+        before=before,
         pictures=Line(stacking.fixed + call.fixed, stacking.each + call.each),
         model=Line(max(0.0, whole.fixed - call.fixed), max(0.0, whole.each - call.each)),
-        after=fit(_medians((page.products, page.stages["save"]) for page in everything)),
+        after=fit(_medians((page.products, page.stages["save"]) for page, _ in queued)),
+        wake=max(0.0, float(np.median([page.lag - page.own() - before.at(page.products) for page in tiny.alone]))),
     )
 
 

@@ -20,6 +20,8 @@ from tests.benchmarks.scaling.arrivals import Arrival
 from tests.benchmarks.scaling.times import Line, Times
 
 LARGEST_BATCH = 128
+#: of the workers, at most so many leave in so long
+LEAVING_SHARE, LEAVE_SECONDS = 0.25, 60.0
 SAMPLE_SECONDS = 60.0
 
 
@@ -150,8 +152,10 @@ class _Line:
             self._environment.process(self._child(worker))
 
     def _child(self, worker: _Worker) -> Iterator[simpy.Event]:
+        was_idle = False
         while not worker.leaving:
             if not self._waiting:
+                was_idle = True
                 woken = self._environment.event()
                 self._idle.append(woken)
                 yield woken
@@ -161,6 +165,9 @@ class _Line:
                     continue
             page = self._waiting.popleft()
             self._in_flight += 1
+            if was_idle:
+                yield self._environment.timeout(self._times.wake)
+            was_idle = False
             yield from self._work(page)
             self._in_flight -= 1
         worker.children -= 1
@@ -176,7 +183,7 @@ class _Line:
         self._course.stored.append((now, now - page.at, page.products))
 
     def _scale(self) -> Iterator[simpy.Event]:
-        fleet, wanted_lately = self._fleet, deque[tuple[float, int]]()
+        fleet, wanted_lately, left_at = self._fleet, deque[tuple[float, int]](), 0.0
         while True:
             yield self._environment.timeout(fleet.look_seconds)
             now, pages = self._environment.now, len(self._waiting) + self._in_flight
@@ -186,10 +193,15 @@ class _Line:
                 wanted_lately.popleft()
             staying = [worker for worker in self._workers if not worker.leaving]
             there = len(staying) + self._starting
-            for _ in range(wanted - there):
+            for _ in range(min(wanted, 2 * there) - there):  # at most twice as many, a look
                 self._starting += 1
                 self._environment.process(self._start())
-            for worker in staying[: max(0, there - max(count for _, count in wanted_lately))]:
+            spare = there - max(count for _, count in wanted_lately)
+            if spare > 0 and now - left_at >= LEAVE_SECONDS:
+                left_at = now
+            else:
+                spare = 0
+            for worker in staying[: min(spare, math.ceil(LEAVING_SHARE * there))]:
                 worker.leaving = True
                 for _ in range(min(fleet.children, len(self._idle))):
                     self._idle.popleft().succeed()

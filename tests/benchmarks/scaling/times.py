@@ -31,6 +31,8 @@ class Times:
     model: Line
     #: over products, in the child: rows into the store
     after: Line
+    #: until a worker that had nothing to do takes a page: it looks every now and then. No work, and none of the child's
+    wake: float = 0.0
 
     def as_figures(self) -> dict[str, Any]:
         """Return what JSON takes."""
@@ -39,7 +41,7 @@ class Times:
     @classmethod
     def from_figures(cls, figures: dict[str, Any]) -> "Times":
         """Read what `as_figures` wrote."""
-        return cls(**{name: Line(**line) for name, line in figures.items()})
+        return cls(**{name: Line(**each) if isinstance(each, dict) else each for name, each in figures.items()})
 
 
 def fit(samples: Iterable[tuple[float, float]]) -> Line:

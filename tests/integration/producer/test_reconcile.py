@@ -38,7 +38,7 @@ from worker.contract.messages import Page, Queue
 from worker.contract.product import Product, ProductId
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
-from worker.outcome import Outcome, Prediction
+from worker.outcome import Outcome, Prediction, Side
 from worker.store import Store
 
 Listings = Collection[dict[str, object]]
@@ -91,7 +91,12 @@ def fetch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def store(
-    settings: Settings, run: Run, predicted: Iterable[int] = (), version: int = 2, rejected: Iterable[Reject] = ()
+    settings: Settings,
+    run: Run,
+    predicted: Iterable[int] = (),
+    version: int = 2,
+    rejected: Iterable[Reject] = (),
+    side: Side = Side.STABLE,
 ) -> None:
     """Write what workers would have written."""
     top = {level: (run.taxonomy.ancestor(1000000001, level), 0.9) for level in (1, 2)}
@@ -99,7 +104,7 @@ def store(
         Prediction(Product(each, (b"x",)), version, [(1000000001, 0.7)], top[2], top[1], 1) for each in set(predicted)
     ]
     with closing(Store(settings)) as target:
-        target.save(Outcome(Page(()), made, list(rejected)))
+        target.save(Outcome(Page(()), predictions=made, rejects=list(rejected), side=side))
 
 
 def compare(settings: Settings, version: int | None = None, **bounds: int | None) -> tuple[list[ProductId], Tally]:
@@ -107,7 +112,7 @@ def compare(settings: Settings, version: int | None = None, **bounds: int | None
     with closing(Reconciler(settings)) as reconciler:
         plan = planning.of_catalog(settings, Selection(**bounds), reconciler.database)
         ids = each_id(plan.source(None), threading.Event())
-        missing = list(reconciler.missing(ids, reconciler.model(version)))
+        missing = list(reconciler.missing(ids, version))
     return missing, reconciler.tally
 
 
@@ -129,23 +134,36 @@ def test_what_is_missing_is_what_set_arithmetic_says(settings: Settings, listing
     ids = sorted({*edges, *(chance.randrange(-(2**63), 2**63) for _ in range(20)), *range(50, 70)})
     listed = set(chance.sample(ids, 30))
     predicted, rejected = set(chance.sample(ids, 20)), set(chance.sample(ids, 20))
+    before = set(chance.sample(ids, 20))
     listings.insert_many([{"_id": Int64(each)} for each in listed])
+    store(settings, run, before, 1)
     store(settings, run, predicted, 2)
-    store(settings, run, chance.sample(ids, 20), 1)
     store(settings, run, rejected=map(reject, rejected))
-    missing, tally = compare(settings)
-    assert missing == sorted(listed - predicted - rejected)
-    assert tally == Tally(30, len(listed & predicted), len(listed & (rejected - predicted)), len(missing))
+    for version, counted in ((2, predicted), (None, predicted | before)):
+        missing, tally = compare(settings, version)
+        assert missing == sorted(listed - counted - rejected)
+        assert tally == Tally(30, len(listed & counted), len(listed & (rejected - counted)), len(missing))
 
 
 @pytest.mark.usefixtures("fetch")
 def test_an_empty_store_and_an_empty_catalog(settings: Settings, listings: Listings, run: Run) -> None:
-    """After a new model everything is missing; with nothing listed nothing is."""
+    """Before the first prediction everything is missing; with nothing listed nothing is."""
     assert compare(settings) == ([], Tally())
     listings.insert_many([{"_id": each} for each in range(7)])
-    store(settings, run, range(7), version=1)
     assert compare(settings) == (list(range(7)), Tally(7, missing=7))
-    assert compare(settings, version=1) == ([], Tally(7, predicted=7))
+
+
+@pytest.mark.usefixtures("fetch")
+def test_a_version_on_trial_makes_nothing_missing(settings: Settings, listings: Listings, run: Run) -> None:
+    """What an older version predicted is there; what a shadow alone predicted, or another model, is not."""
+    register(run, settings.model_copy(update={"model_name": "other"}), 1)
+    listings.insert_many([{"_id": each} for each in range(7)])
+    store(settings, run, range(5), version=1)
+    store(settings, run, [0, 5], version=2, side=Side.SHADOW)
+    store(settings.model_copy(update={"model_name": "other"}), run, [6], version=1)
+    assert compare(settings) == ([5, 6], Tally(7, predicted=5, missing=2))
+    assert compare(settings, version=1) == ([5, 6], Tally(7, predicted=5, missing=2))
+    assert compare(settings, version=2) == ([1, 2, 3, 4, 6], Tally(7, predicted=2, missing=5))
 
 
 @pytest.mark.usefixtures("fetch")
@@ -192,23 +210,13 @@ def test_a_range_is_inclusive_and_looks_at_nothing_else(settings: Settings, list
     assert compare(settings, first=18) == ([18], Tally(2, predicted=1, missing=1))
 
 
-def test_the_newest_registered_model_is_the_current_one(settings: Settings, run: Run) -> None:
-    """By number, not by when its row was made; another name's models are not looked at."""
-    register(run, settings, 10)
-    register(run, settings, 9)
-    register(run, settings.model_copy(update={"model_name": "other"}), 99)
-    with closing(Reconciler(settings)) as reconciler:
-        assert reconciler.model().version == 10
-        assert reconciler.model(9).version == 9
-
-
 def test_no_model_is_one_sentence(settings: Settings) -> None:
     """It names the model, the store and the ways out."""
     unknown = settings.model_copy(update={"model_name": "absent"})
     with closing(Reconciler(unknown)) as reconciler, pytest.raises(NoModel, match="no version of model absent is reg"):
-        reconciler.model()
+        list(reconciler.missing([]))
     with closing(Reconciler(settings)) as reconciler, pytest.raises(NoModel, match="no version 3.*another version"):
-        reconciler.model(3)
+        list(reconciler.missing([], 3))
 
 
 def test_missing_ids_travel_in_pages_as_they_are_found(settings: Settings, listings: Listings, run: Run) -> None:
@@ -216,7 +224,7 @@ def test_missing_ids_travel_in_pages_as_they_are_found(settings: Settings, listi
     listings.insert_many([{"_id": each} for each in range(30)])
     with closing(Reconciler(settings)) as reconciler, closing(Backlog(settings, threading.Event())) as backlog:
         plan = planning.of_catalog(settings, Selection(), reconciler.database)
-        missing = reconciler.missing(each_id(plan.source(None), threading.Event()), reconciler.model())
+        missing = reconciler.missing(each_id(plan.source(None), threading.Event()))
         assert backlog.send(tuple(islice(missing, settings.page_size)))
         assert reconciler.tally.listings == settings.page_size
         assert [page.ids for page in queued(settings)] == [(0, 1, 2, 3)]
@@ -243,7 +251,7 @@ def test_the_command_enqueues_counts_and_tells(settings: Settings, listings: Lis
     assert facts.pop("seconds") >= 0
     assert facts == {
         "model": "shelver",
-        "version": 2,
+        "version": None,
         "listings": 11,
         "predicted": 2,
         "rejected": 1,
@@ -254,9 +262,7 @@ def test_the_command_enqueues_counts_and_tells(settings: Settings, listings: Lis
     assert queued(settings) == []
     done = said(settings)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (
-        "11 listings against shelver 2: 2 predicted, 1 rejected, 8 missing; 8 enqueued on backfill\n"
-    )
+    assert done.stdout == ("11 listings against shelver: 2 predicted, 1 rejected, 8 missing; 8 enqueued on backfill\n")
     assert [page.ids for page in queued(settings)] == [(3, 4, 5, 6), (7, 8, 9, "str('a name')")]
     facts = json.loads(said(settings, "--json", "--model-version", "1", "--from", "8").stdout)
     assert (facts["version"], facts["listings"], facts["missing"], facts["enqueued"]) == (1, 2, 2, 2)
@@ -266,20 +272,21 @@ def test_the_command_enqueues_counts_and_tells(settings: Settings, listings: Lis
     assert (settled["predicted"], settled["rejected"], settled["missing"], settled["enqueued"]) == (10, 1, 0, 0)
 
 
-def test_sqlite_reads_along_the_key(sqlite_settings: Settings, run: Run) -> None:
+@pytest.mark.parametrize("version", [None, 1])
+def test_sqlite_reads_along_the_key(sqlite_settings: Settings, run: Run, version: int | None) -> None:
     """No block is sorted from all rows of the model: the time grows with the catalog, not with its square."""
     register(run, sqlite_settings)
     statements: list[tuple[str, object]] = []
     with closing(Reconciler(sqlite_settings)) as reconciler:
         engine = reconciler.database.engine
         event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
-        assert list(reconciler.missing([1], reconciler.model())) == [1]
+        assert list(reconciler.missing([1], version)) == [1]
         with engine.connect() as connection:
             blocks = [each for each in statements if "LIMIT" in each[0] and "FROM models" not in each[0]]
             assert len(blocks) == 2  # of predictions and of rejects
             for statement, parameters in blocks:
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-                assert "autoindex" in str(plan) or "PRIMARY KEY" in str(plan)
+                assert any(each in str(plan) for each in ("autoindex", "PRIMARY KEY", "latest_product_id")), plan
                 assert "TEMP B-TREE" not in str(plan)
 
 
@@ -308,8 +315,7 @@ def test_a_store_that_fails_on_the_way_is_told(settings: Settings, listings: Lis
     """A table that does not answer is an error: nothing is taken for missing on that account."""
     listings.insert_one({"_id": 1})
     with closing(Reconciler(settings)) as reconciler:
-        model = reconciler.model()
         with closing(Database(settings.database_url)) as database, database.begin() as connection:
             connection.execute(text("ALTER TABLE rejects RENAME TO elsewhere"))
         with pytest.raises(Unavailable, match="SHELVER_DATABASE_URL.*rejects"):
-            list(reconciler.missing([1], model))
+            list(reconciler.missing([1]))
