@@ -35,7 +35,7 @@ DOCKERFILES = sorted(path.name for path in FOLDER.glob("*.Dockerfile"))
 #: those that the slim script fills, and with what
 SLIM = [("service.Dockerfile", slim.SERVICE), ("console.Dockerfile", "console")]
 EACH = pytest.mark.parametrize("dockerfile", [read(name) for name in DOCKERFILES], ids=DOCKERFILES)
-#: imports all of some packages as worker.serving_api does, without TensorFlow, and prints where the modules came from
+#: imports all of some packages as worker.contract.serving_api does, without TensorFlow, and prints where from
 LOADED = """
 import importlib, importlib.util, json, pkgutil, sys, types
 bare = types.ModuleType("tensorflow")
@@ -88,6 +88,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     slim.build(folder / "shelver", found)
     (folder / "home").mkdir()
     return Environment(folder / "shelver", folder / "home", found)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Processes]:
+    """Processes of one test: a worker that stays would take the pages of the tests after it."""
+    processes = Processes(tmp_path)
+    yield processes
+    processes.stop()
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +198,7 @@ def test_it_has_our_commands_and_no_others(image: Environment) -> None:
     assert "exporter" in image.run("shelver-worker", "--help")
 
 
-def test_a_worker_of_it_classifies(
-    image: Environment, settings: Settings, run: Run, processes: Processes, redis_url: str
-) -> None:
+def test_a_worker_of_it_classifies(image: Environment, settings: Settings, run: Run, started: Processes) -> None:
     """The line on real servers: migrated, enqueued, predicted, looked at, from nothing but the image's files."""
     before = snapshot(image)
     variables = settings.environment()
@@ -202,7 +208,7 @@ def test_a_worker_of_it_classifies(
         client[settings.mongo_database][settings.mongo_collection].insert_one(listing(1))
     # `env -C` starts it elsewhere, so that the folder of the project is not looked into.
     start = ["env", "-C", str(image.home), str(image.folder / "bin" / "shelver-worker"), "run", "--concurrency", "1"]
-    worker = processes.start("image-worker", start, image.variables(variables))
+    worker = started.start("image-worker", start, image.variables(variables))
     worker.wait_for(r"@\S+ ready")
     image.run("python", "-c", "from producer import enqueue; enqueue(1)", settings=variables)
     await_prediction(settings, worker.log)
@@ -216,12 +222,12 @@ def test_a_worker_of_it_classifies(
     assert (snapshot(image), list(image.home.iterdir())) == (before, [])
 
 
-def test_the_service_of_it_answers(image: Environment, settings: Settings, processes: Processes) -> None:
+def test_the_service_of_it_answers(image: Environment, settings: Settings, started: Processes) -> None:
     """Over HTTP, and to the probe that stands in for curl, which fails when the server says no or is not there."""
     variables = settings.environment()
     image.run("shelver-worker", "migrate", settings=variables)
     start = ["env", "-C", str(image.home), str(image.folder / "bin" / "shelver-producer"), "api", "--port", "0"]
-    api = processes.start("image-api", start, image.variables(variables))
+    api = started.start("image-api", start, image.variables(variables))
     url = api.wait_for(r"listening on (http://\S+),")[1]
     image.run("python", "-m", "deploy.images.answers", f"{url}/health")
     for address in (f"{url}/listings/1x", "http://127.0.0.1:1/"):
