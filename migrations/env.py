@@ -49,7 +49,7 @@ def lock_sqlite(engine: Engine) -> None:
 
 if context.is_offline_mode():
     raise SystemExit("the migrations need a database: there is no --sql mode")
-engine = make_engine(context.config.attributes["database_url"])
+engine = make_engine(context.config.attributes["database_url"], may_create=True)
 if engine.dialect.name == "sqlite":
     lock_sqlite(engine)
 try:

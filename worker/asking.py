@@ -38,7 +38,7 @@ class Asking(ABC):
 
     def fill(self, outcome: Outcome, products: list[Product], waited: Patience) -> None:
         """Put every product into the outcome, predicted, known or rejected. Raises as Pipeline.classify does."""
-        version = waited("model", self._serving.model).version
+        version = waited("model", self._model).version
         outcome.known, outcome.known_version = waited("known", self._store.known, products, version), version
         known = set(outcome.known)
         twins = _by_pictures(each for each in products if each.id not in known)
@@ -63,28 +63,24 @@ class Asking(ABC):
         """
         model = self._serving.model()
         self._store.model_id(model.version)
-        batch = plain(self._settings, model, pictures)
-        try:
-            for _ in range(times):
-                self._serving.predict(batch)
-        except Refused as error:
-            raise ModelUnfit(
-                f"version {model.version} of {self._settings.model_name} fails even at plain pictures: {error}; "
-                "publish a sound version with shelver-trainer"
-            ) from error
+        for _ in range(times):
+            ask_plainly(self._settings, self._serving, pictures)
         return model
 
     def _stack(
         self, products: list[Product], waited: Patience, outcome: Outcome, prove: bool
     ) -> tuple[Batch, list[Reject]]:
         """Return the batch for the model that is served now, and a reject for each product without a sound picture."""
-        model = waited("model", self._serving.model)
+        model = waited("model", self._model)
         with waited.timed("stack"):
             batch, rejects = _stacker(self._settings, model).stack(products, prove=prove)
         if batch.products:
             outcome.pictures += len(batch.pictures)
             outcome.model_version = model.version
         return batch, rejects
+
+    def _model(self) -> Model:
+        return self._serving.model()
 
     def _ask(self, batch: Batch, side: Side) -> list[Prediction]:
         started = time.monotonic()
@@ -128,10 +124,24 @@ class Stable(Asking):
         return first + second, first_rejects + second_rejects
 
 
-def plain(settings: Settings, model: Model, pictures: int) -> Batch:
-    """Return two products that no sound model fails at, one of them of about so many pictures."""
+def ask_plainly(settings: Settings, serving: Serving, pictures: int) -> float:
+    """Ask about two products that no sound model fails at, one of about so many pictures; return the seconds it took.
+
+    Raises ModelUnfit when it fails at them, Unavailable when the model server does not answer.
+    """
+    model = serving.model()
     products = [Product(0, (GREY,) * max(1, pictures - 1)), Product(1, (WHITE,))]
-    return _stacker(settings, model).stack(products[: settings.max_batch_pictures])[0]
+    batch = _stacker(settings, model).stack(products[: settings.max_batch_pictures])[0]
+    started = time.monotonic()
+    try:
+        serving.predict(batch)
+    except Refused as error:
+        serving.model()  # a replica that has no version under the label refuses everything, and is none to blame
+        raise ModelUnfit(
+            f"version {model.version} of {settings.model_name} fails even at plain pictures: {error}; "
+            "publish a sound version with shelver-trainer"
+        ) from error
+    return time.monotonic() - started
 
 
 def _stacker(settings: Settings, model: Model) -> Stacker:

@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 
 from worker.contract.grpc_channel import open_channel
+from worker.contract.serving_api import prediction_service_pb2_grpc
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
 from worker.model import Model
-from worker.serving_api import prediction_service_pb2_grpc
 
 #: a name is looked up again at least this often, so that replicas that were added get their share
 LIFE_SECONDS = 300.0

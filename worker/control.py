@@ -19,16 +19,19 @@ from worker.contract.messages import MessageError, Page, Queue
 from worker.contract.settings import Settings
 from worker.contract.unreachable import reason
 from worker.contract.urls import redact
-from worker.rollout import OFF, Rollout
+from worker.rollout import OFF, Answered, Rollout
 
 PAUSED = "shelver:paused"
 ROLLOUT = "shelver:rollout"
+ANSWERED = "shelver:answered:"
 BEGUN = "shelver:begun:"
 FAILED = "shelver:failed:"
 DONE = "shelver:done:"
 #: Celery's own: pages that a worker has taken and not acknowledged
 IN_FLIGHT = "unacked"
 ATTEMPTS_KEPT_SECONDS = 7 * 24 * 3600
+#: after a canary's last product, or a rollout that had none
+ANSWERED_KEPT_SECONDS = 30 * 24 * 3600
 #: failed attempts at a page after which it is a suspect
 FAILURES = 3
 #: starts without an end after which it is one, too: its workers die as a whole, and nobody is left to tell. It takes
@@ -114,12 +117,21 @@ class Control:
             return Rollout.from_text(cast("str | None", self._redis.get(ROLLOUT)))
 
     def roll_out(self, rollout: Rollout) -> None:
-        """Have every worker go by this from its next page on."""
-        with self._told():
+        """Have every worker go by this from its next page on; what the version has answered is counted anew."""
+        with self._told(), self._redis.pipeline() as calls:
             if rollout == OFF:
-                self._redis.delete(ROLLOUT)
+                calls.delete(ROLLOUT)
             else:
-                self._redis.set(ROLLOUT, rollout.to_text())
+                calls.set(ROLLOUT, rollout.to_text())
+                calls.delete(_answered(rollout.version))
+                _count(calls, Answered(rollout.version))
+            calls.execute()
+
+    def answered(self, version: int) -> Answered | None:
+        """Return how a version has done since its last rollout began; None when that is not, or no longer, known."""
+        with self._told():
+            found = cast("dict[str, str]", self._redis.hgetall(_answered(version)))
+        return Answered(version, int(found["products"]), int(found["answered"])) if found else None
 
     def begin(self, page_id: str) -> Attempt:
         """Count one more attempt at a page, and find out what is being tried out, in one round trip."""
@@ -148,7 +160,7 @@ class Control:
         with self._told():
             self._redis.set(FAILED + page_id, failures, ex=ATTEMPTS_KEPT_SECONDS)
 
-    def end(self, page_id: str, products: int = 0) -> None:
+    def end(self, page_id: str, products: int = 0, answered: Answered | None = None) -> None:
         """Forget the attempts at a page, which did not kill its process, and count the products that it finished."""
         minute = DONE + str(int(time.time() // RATE_SECONDS))
         with self._told(), self._redis.pipeline() as calls:
@@ -156,6 +168,8 @@ class Control:
             if products:
                 calls.incrby(minute, products)
                 calls.expire(minute, 3 * RATE_SECONDS)
+            if answered and answered.products:
+                _count(calls, answered)
             calls.execute()
 
     def products_per_second(self) -> float:
@@ -187,6 +201,17 @@ class Control:
             raise Unavailable(
                 f"Redis at {self.address} does not answer (SHELVER_REDIS_URL): {reason(error, self._url)}"
             ) from error
+
+
+def _answered(version: int | None) -> str:
+    return f"{ANSWERED}{version}"
+
+
+def _count(calls: redis.client.Pipeline, answered: Answered) -> None:
+    key = _answered(answered.version)
+    calls.hincrby(key, "products", answered.products)
+    calls.hincrby(key, "answered", answered.answered)
+    calls.expire(key, ANSWERED_KEPT_SECONDS)
 
 
 def _load(queue: Queue, is_paused: bool, depth: int, first: str | None, flying: list[tuple[str, float | None]]) -> Load:

@@ -1,12 +1,12 @@
 """What Prometheus learns of the whole line: queues, servers, the model served, stored rejects and producers' cursors.
 
-Everything is asked when it is scraped. A server that is down is shown as such, and what only it knows is left out.
+Everything is asked when it is scraped. A server that is down is shown as such; what only it knows is left out, as
+is what it takes too long to say.
 """
 
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,11 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import Row, select
 
-from worker.contract.database import Database
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
 from worker.contract.tables import cursors
 from worker.dependencies import Asked
-from worker.status import GRACE_SECONDS, Status, look
+from worker.status import GRACE_SECONDS, Status, look, reading
 
 #: however often it is scraped, the servers are asked no more often
 KEPT_SECONDS = 3.0
@@ -103,7 +102,7 @@ class Line(Collector):
 
 def _ask_cursors(asked: Asked[Any], settings: Settings) -> list[Row[Any]]:
     columns = (cursors.c.name, cursors.c.updated_at, cursors.c.holder, cursors.c.beat)
-    with closing(Database(settings.database_url, read_only=True)) as database, database.begin() as connection:
+    with reading(settings) as connection:
         return list(connection.execute(select(*columns)))
 
 

@@ -1,15 +1,13 @@
 """How fast the stable model and the canary answer the same question, in turns, so that both meet the same load."""
 
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import median
 
-from worker.asking import plain
-from worker.contract.errors import ModelUnfit
+from worker.asking import ask_plainly
 from worker.contract.settings import Settings
 from worker.rollout import CANARY
-from worker.serving import Refused, Serving
+from worker.serving import Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +34,6 @@ def measure(settings: Settings, calls: int) -> Latency:
         seconds: dict[Serving, list[float]] = {stable: [], canary: []}
         for _ in range(calls + 1):
             for serving, taken in seconds.items():
-                taken.append(_call(settings, serving))
+                taken.append(ask_plainly(settings, serving, settings.max_pictures))
         versions = (serving.model().version for serving in seconds)
         return Latency(*versions, *(median(taken[1:]) for taken in seconds.values()))
-
-
-def _call(settings: Settings, serving: Serving) -> float:
-    batch = plain(settings, serving.model(), settings.max_pictures)
-    begun = time.monotonic()
-    try:
-        serving.predict(batch)
-    except Refused as error:
-        raise ModelUnfit(f"{settings.model_name} fails at plain pictures: {error}; publish a sound version") from error
-    return time.monotonic() - begun

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.contract.errors import ModelUnfit
+from worker.contract.serving_api import get_model_metadata_pb2
 from worker.contract.signature import PREFIXES, Signature, inputs, misfits, outputs
-from worker.serving_api import get_model_metadata_pb2
 from worker.tensors import describe
 
 

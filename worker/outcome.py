@@ -59,7 +59,8 @@ class Outcome:
     stored_at: float | None = None
     #: why -> how many products a canary or shadow was to answer and did not
     fallbacks: dict[str, int] = field(default_factory=dict)
-    #: of a stable side: what the canary or shadow made of its share of the page, when one was asked
+    #: of a stable side: what the canary or shadow made of its share of the page; None when the share has none of its
+    #: products, or the label canary is on a version that is not tried out
     beside: "Outcome | None" = None
 
     @property

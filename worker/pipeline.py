@@ -53,8 +53,8 @@ class Pipeline:
         products, outcome.rejects = waited("catalog", self._catalog.load, page.ids)
         tried = [each for each in products if rollout.includes(each.id)]
         if tried and rollout.side is Side.CANARY:
-            outcome.beside = self._canary.answer(page, tried, Side.CANARY)
-            answered = outcome.beside.answered
+            outcome.beside = self._canary.answer(page, tried, rollout)
+            answered = outcome.beside.answered if outcome.beside else set()
             products = [each for each in products if each.id not in answered]
         self._stable.fill(outcome, products, waited)
         waited("save", self._store.save, outcome)
@@ -62,7 +62,7 @@ class Pipeline:
         if tried and rollout.side is Side.SHADOW:
             rejected = {each.product_id for each in outcome.rejects}
             sound = [each for each in tried if each.id not in rejected]
-            outcome.beside = self._canary.answer(page, sound, Side.SHADOW)
+            outcome.beside = self._canary.answer(page, sound, rollout)
         return outcome
 
     def poison(self, page: Page, detail: str) -> Outcome:

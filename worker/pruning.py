@@ -1,20 +1,27 @@
 """Delete what nobody asks for any more: predictions of superseded versions and old rejects, in small transactions."""
 
 from collections.abc import Iterable, Iterator, Set
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, text, true, tuple_
 
 from worker.contract.database import Database
+from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.settings import Settings
 from worker.contract.tables import models, predictions, rejects
+from worker.rollout import CANARY
+from worker.serving import Serving, Unlabelled
 
 #: looked through in one transaction, which deletes some of them: it is over within milliseconds
 ROWS_AT_A_TIME = 1000
-#: of the latest predictions those stored last, in the last of their days: the versions that made them are in use
-STORED_LAST = 1000
-STORED_WITHIN = timedelta(days=1)
+#: version labels of shelver-trainer: what has one may predict, or be rolled back to, at any time
+LABELS = (CANARY, "stable", "previous")
+
+
+class InUseUnknown(ShelverError):
+    """It cannot be told which versions are in use, so that none is superseded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,9 @@ class Policy:
     predicted_before: datetime | None = None
     #: rejects whose product was tried for the last time before this moment; none when None
     rejected_before: datetime | None = None
-    #: how many of the versions before that in use stay, so that whoever rolls back finds their predictions
+    #: the oldest version that is in use; None when the model server is to be asked
+    in_use: int | None = None
+    #: how many of the versions before that stay, so that whoever goes back to one finds its predictions
     previous: int = 2
     #: versions that stay whatever they are
     kept: Set[int] = frozenset()
@@ -33,10 +42,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Versions of SHELVER_MODEL_NAME that have predictions, but for those newer than the one in use."""
+    """Versions of SHELVER_MODEL_NAME that have predictions, but for those newer than the oldest in use."""
 
-    #: the oldest of those that made the latest predictions of the last day; None when there are none
-    in_use: int | None
+    #: the oldest
+    in_use: int
     #: older ones that stay, newest first
     staying: list[int]
     #: version -> models.id of the others, newest first
@@ -52,33 +61,37 @@ class Part:
 
 
 class Pruner:
-    """The store as it is pruned. Every method raises Unavailable when the database does not answer."""
+    """The store as it is pruned, or looked at. Every method raises Unavailable when the database does not answer."""
 
-    def __init__(self, settings: Settings, policy: Policy):
-        self._name = settings.model_name
+    def __init__(self, settings: Settings, policy: Policy, read_only: bool = False):
+        self._settings = settings
         self._policy = policy
-        self._database = Database(settings.database_url)
+        self._database = Database(settings.database_url, read_only)
 
     def close(self) -> None:
         """Close the pool."""
         self._database.close()
 
     def versions(self) -> Versions:
-        """Find out which versions are superseded: older than the one in use and than those that stay before it.
+        """Find out which versions are superseded: older than any in use and than those that stay before it.
 
-        A canary and a shadow are newer than that, and so is a version that was rolled back: they are not superseded.
+        Which are in use the store cannot tell: a shadow's predictions are stored like others, and what is known again
+        after a rollback is as old as it was. Raises InUseUnknown when the model server does not tell either.
         """
+        name, chosen = self._settings.model_name, self._policy.in_use
+        in_use = served(self._settings) if chosen is None else {chosen}
+        has_some = exists().where(predictions.c.model_id == models.c.id).label("has_some")
+        registered = select(models.c.version, models.c.id, has_some).where(models.c.name == name)
         with self._database.begin() as connection:
-            in_use = self._in_use(connection)
-            if in_use is None:
-                return Versions(None, [], {})
-            has_some = exists().where(predictions.c.model_id == models.c.id)
-            older = select(models.c.version, models.c.id).where(
-                models.c.name == self._name, models.c.version < in_use, has_some
+            rows = connection.execute(registered.order_by(models.c.version.desc())).all()
+        if unknown := in_use - {row.version for row in rows}:
+            raise InUseUnknown(
+                f"{name} version {max(unknown)} is in use and not registered in {self._database.address}: name the "
+                "store of its predictions (SHELVER_DATABASE_URL), or the oldest version in use with --in-use"
             )
-            ids = dict(connection.execute(older.order_by(models.c.version.desc())).all())
+        ids = {row.version: row.id for row in rows if row.has_some and row.version < min(in_use)}
         staying = [each for place, each in enumerate(ids) if place < self._policy.previous or each in self._policy.kept]
-        return Versions(in_use, staying, {each: ids[each] for each in ids if each not in staying})
+        return Versions(min(in_use), staying, {each: ids[each] for each in ids if each not in staying})
 
     def predictions(self, versions: Versions) -> Part:
         """Return what may go of the predictions; their candidates go with them. No product's latest is among them."""
@@ -94,6 +107,8 @@ class Pruner:
     def count(self, part: Part) -> int:
         """Return how many rows may go."""
         with self._database.begin() as connection:
+            if connection.dialect.name == "postgresql":  # as long as it takes, if it only reads
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
             return connection.scalar(select(func.count()).select_from(part.table).where(part.where)) or 0
 
     def delete(self, part: Part) -> Iterator[int]:
@@ -115,15 +130,21 @@ class Pruner:
                 return
             after = product_id > last
 
-    def _in_use(self, connection: Connection) -> int | None:
-        versions = dict(
-            connection.execute(select(models.c.id, models.c.version).where(models.c.name == self._name)).all()
-        )
-        stored = select(predictions.c.model_id, predictions.c.predicted_at).where(
-            predictions.c.is_latest, _is_of(versions)
-        )
-        last = connection.execute(stored.order_by(predictions.c.predicted_at.desc()).limit(STORED_LAST)).all()
-        return min((versions[key] for key, at in last if last[0].predicted_at - at < STORED_WITHIN), default=None)
+
+def served(settings: Settings) -> set[int]:
+    """Return the versions in use: that which workers ask the model server for, and those that have one of LABELS.
+
+    Raises InUseUnknown when the server does not say, or has not loaded one of them.
+    """
+    found = set()
+    for label in dict.fromkeys((settings.model_label, *LABELS)):
+        with closing(Serving(settings, label)) as serving:
+            try:
+                found.add(serving.version())
+            except Unavailable as error:
+                if label == settings.model_label or not isinstance(error, Unlabelled):
+                    raise InUseUnknown(f"{error}; or name the oldest version in use with --in-use") from error
+    return found
 
 
 def _is_of(model_ids: Iterable[int]) -> "ColumnElement[bool]":

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, false, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, func, select
 
 from worker.contract.database import Database
 from worker.contract.rejects import Reason
@@ -73,6 +73,16 @@ class Replay:
                 yield row.product_id
 
 
+def counted(connection: Connection, choice: Choice) -> dict[Reason, int]:
+    """Return how many there are of each reason, most frequent first."""
+    counts: dict[Reason, int] = {}
+    for part in choice.parts():
+        query = select(rejects.c.reason, func.count()).where(part).group_by(rejects.c.reason)
+        for reason, count in connection.execute(query):
+            counts[reason] = counts.get(reason, 0) + count
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+
+
 class Rejects:
     """The table of rejects. Every method raises Unavailable when the database does not answer."""
 
@@ -85,13 +95,8 @@ class Rejects:
 
     def counts(self, choice: Choice) -> dict[Reason, int]:
         """Return how many there are of each reason, most frequent first."""
-        counts: dict[Reason, int] = {}
         with self._database.begin() as connection:
-            for part in choice.parts():
-                query = select(rejects.c.reason, func.count()).where(part).group_by(rejects.c.reason)
-                for reason, count in connection.execute(query):
-                    counts[reason] = counts.get(reason, 0) + count
-        return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+            return counted(connection, choice)
 
     def newest(self, choice: Choice, limit: int) -> Sequence[Row[Any]]:
         """Return the rows that were rejected last, the newest first."""

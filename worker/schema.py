@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.contract.database import cause, make_engine
+from worker.contract.database import NoFile, cause, make_engine
 from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings
 from worker.contract.urls import redact
@@ -37,7 +37,7 @@ def migrate(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raise SchemaError unless the store is at the newest revision; a store that does not answer is waited for."""
+    """Raise SchemaError unless the store is at the newest revision; a server that does not answer is waited for."""
     script = ScriptDirectory.from_config(_config(settings))
     head = script.get_current_head()
     engine = make_engine(settings.database_url)
@@ -45,6 +45,8 @@ def check(settings: Settings) -> None:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
     except SQLAlchemyError as error:
+        if isinstance(getattr(error, "orig", None), NoFile):
+            raise SchemaError(f"{redact(settings.database_url)} (SHELVER_DATABASE_URL): {cause(error)}") from error
         logger.warning("%s does not answer yet: %s", redact(settings.database_url), cause(error))
         return
     finally:

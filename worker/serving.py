@@ -1,5 +1,6 @@
 """The TensorFlow Serving client: what the model is, and one Predict call."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,13 +13,13 @@ from worker.channel import OVERHEAD_BYTES, ROW_BYTES, Channel
 from worker.contract.errors import ModelUnfit, ShelverError, Unavailable
 from worker.contract.grpc_channel import explain
 from worker.contract.product import Product
+from worker.contract.serving_api import get_model_metadata_pb2, predict_pb2
 from worker.contract.settings import Settings
 from worker.contract.signature import PREFIXES, Signature
 from worker.model import Model, read
 from worker.outcome import Prediction
 from worker.pictures import Batch
 from worker.rollout import CANARY
-from worker.serving_api import get_model_metadata_pb2, predict_pb2
 from worker.tensors import from_proto, to_proto
 
 #: after a refusal; they take turns, so that this reaches each of as many
@@ -42,6 +43,10 @@ class Refused(ShelverError):
     """The model refuses these very pictures (INVALID_ARGUMENT), or answers no number for them."""
 
 
+class Unlabelled(ModelUnfit):
+    """No version has the label that is asked for."""
+
+
 class Serving:
     """The model server, all its replicas, and of its models the one that a version label is on. Use it after fork.
 
@@ -56,6 +61,8 @@ class Serving:
         self._model: Model | None = None
         self._asked_at = 0.0  # on the monotonic clock
         self._is_in_doubt = False
+        #: on the monotonic clock: every call ends then at the latest, and fails
+        self.deadline = math.inf
         self._channel = Channel(settings)
 
     def close(self) -> None:
@@ -75,6 +82,13 @@ class Serving:
             self._channel.fit(model)
             self._model, self._asked_at, self._is_in_doubt = model, now, False
         return self._model
+
+    def version(self) -> int:
+        """Return the version that is served, whether or not it fits.
+
+        Raises Unlabelled when the label is on none, ModelUnfit when it is missing, Unavailable when nobody answers.
+        """
+        return int(self._ask().model_spec.version.value)
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Return one prediction for every product of the batch, in its order, from one Predict call.
@@ -107,9 +121,11 @@ class Serving:
         return request
 
     def _ask_model(self) -> Model:
+        return read(self._ask(), self._settings.model_signature, self._say)
+
+    def _ask(self) -> Any:
         request = self._addressed(get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"]))
-        answer = self._call("GetModelMetadata", request, self._settings.connect_timeout_seconds)
-        return read(answer, self._settings.model_signature, self._say)
+        return self._call("GetModelMetadata", request, self._settings.connect_timeout_seconds)
 
     def _addressed(self, request: Any) -> Any:
         request.model_spec.name = self._settings.model_name
@@ -118,10 +134,12 @@ class Serving:
         return request
 
     def _check_replicas(self, model: Model) -> None:
-        """Raise ModelUnfit while replicas take pixels of different sizes: half of them would refuse every product."""
-        for _ in range(REPLICAS_ASKED if self._settings.model_signature is Signature.PIXELS else 0):
+        """Raise ModelUnfit while one of the replicas refuses every product: it takes pixels of another size, or has no
+        version under the label yet."""
+        takes_pixels = self._settings.model_signature is Signature.PIXELS
+        for _ in range(REPLICAS_ASKED if takes_pixels or self._label else 0):
             other = self._ask_model()
-            if other.side != model.side:
+            if takes_pixels and other.side != model.side:
                 raise ModelUnfit(
                     f"the model servers at {self._settings.serving_address} disagree: version {model.version} takes "
                     f"{model.side} x {model.side} pixels and version {other.version} {other.side} x {other.side}; have "
@@ -129,6 +147,7 @@ class Serving:
                 )
 
     def _call(self, method: str, request: Any, timeout_seconds: float) -> Any:
+        timeout_seconds = min(timeout_seconds, max(0.0, self.deadline - time.monotonic()))
         try:
             return getattr(self._channel.stub(), method)(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
@@ -144,7 +163,8 @@ class Serving:
                 raise Unavailable(
                     f"{place} does not answer (SHELVER_SERVING_ADDRESS): {code.name}: {explain(detail, self._settings)}"
                 ) from error
-            raise ModelUnfit(
+            kind = Unlabelled if self._label and code is grpc.StatusCode.INVALID_ARGUMENT else ModelUnfit
+            raise kind(
                 f"{place} does not serve {self._settings.model_name} (SHELVER_MODEL_NAME){self._labelled()}: "
                 f"{code.name}: {detail}; {self._remedy()}"
             ) from error

@@ -1,20 +1,22 @@
 """How the whole line is: what waits, how fast it goes, which model answers, and which server does not."""
 
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, select
 
 from worker.catalog import Catalog
 from worker.contract.database import Database
 from worker.contract.errors import ModelUnfit
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
+from worker.contract.tables import models
 from worker.control import Control, Load
 from worker.dependencies import Asked, Dependency
-from worker.rejected import Choice, Rejects
+from worker.rejected import Choice, counted
 from worker.rollout import CANARY, Rollout
 from worker.serving import Serving
 from worker.store import NotRegistered, Store
@@ -51,7 +53,7 @@ class Status:
     rollout: Rollout | None
     #: of all workers over the last whole minute
     products_per_second: float | None
-    #: all that are in the store, by reason
+    #: all that are in the store, by reason; None too when that took too long to count
     rejects: dict[Reason, int] | None
 
     @property
@@ -65,20 +67,24 @@ class Status:
         return [problem for problem in told if problem is not None]
 
 
-def look(settings: Settings) -> Status:
+def look(settings: Settings, counts_rejects: bool = True) -> Status:
     """Ask every server at the same time, each for SHELVER_CONNECT_TIMEOUT_SECONDS; raises nothing."""
     mongodb = Asked("MongoDB", settings.mongo_url, "SHELVER_MONGO_URL", _ask_mongodb, settings)
     redis = Asked("Redis", settings.redis_url, "SHELVER_REDIS_URL", _ask_redis, settings)
-    store = Asked("SQL store", settings.database_url, "SHELVER_DATABASE_URL", _ask_store, settings)
+    sql = ("SQL store", settings.database_url, "SHELVER_DATABASE_URL")
+    store = Asked(*sql, _ask_store, settings)
+    rejects = Asked(*sql, _ask_rejects, settings) if counts_rejects else None
     server = ("model server", settings.serving_address, "SHELVER_SERVING_ADDRESS")
     serving, canary = Asked(*server, _ask_serving, settings), Asked(*server, _ask_canary, settings)
     deadline = time.monotonic() + settings.connect_timeout_seconds + GRACE_SECONDS
     dependencies = [each.told(deadline) for each in (mongodb, redis, store, serving)]
     canary.told(deadline)
+    if rejects:
+        rejects.told(deadline)
     loads, rate, rollout = redis.result or (None, None, None)
     model = serving.result or Model(settings.model_name, settings.model_label)
     model = replace(_compare(model, store, settings), canary_version=canary.result)
-    return Status(dependencies, model, loads, rollout, rate, store.result)
+    return Status(dependencies, model, loads, rollout, rate, rejects.result if rejects else None)
 
 
 def _ask_mongodb(asked: Asked[None], settings: Settings) -> None:
@@ -92,15 +98,29 @@ def _ask_redis(asked: Asked[Any], settings: Settings) -> tuple[list[Load], float
         return control.loads(), control.products_per_second(), control.rollout()
 
 
-def _ask_store(asked: Asked[dict[Reason, int]], settings: Settings) -> dict[Reason, int]:
-    with closing(Database(settings.database_url)) as database, closing(Rejects(settings)) as rejects:
+def _ask_store(asked: Asked[bool], settings: Settings) -> bool:
+    def ask() -> None:
+        with reading(settings) as connection:
+            connection.execute(select(models.c.id).limit(1))  # a ping would pass without tables
 
-        def ask() -> None:
-            with database.begin() as connection:
-                connection.execute(text("SELECT 1"))
+    asked.timed(ask)
+    return True
 
-        asked.timed(ask)
-        return rejects.counts(Choice())
+
+def _ask_rejects(_: Asked[dict[Reason, int]], settings: Settings) -> dict[Reason, int]:
+    with reading(settings) as connection:
+        return counted(connection, Choice())
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Connection]:
+    """Give a connection on which the server itself gives up what takes so long that nobody waits for it any more."""
+    seconds = settings.connect_timeout_seconds
+    with (
+        closing(Database(settings.database_url, read_only=True, read_seconds=seconds)) as database,
+        database.begin() as connection,
+    ):
+        yield connection
 
 
 def _ask_serving(asked: Asked[Model], settings: Settings) -> Model:
@@ -117,9 +137,9 @@ def _ask_canary(asked: Asked[int], settings: Settings) -> int:
         return serving.model().version
 
 
-def _compare(model: Model, store: Asked[dict[Reason, int]], settings: Settings) -> Model:
+def _compare(model: Model, store: Asked[bool], settings: Settings) -> Model:
     """Find out whether the store has the model's row."""
-    if model.version is None or store.result is None:
+    if model.version is None or not store.result:
         return model
     version = model.version
 

@@ -93,7 +93,7 @@ class Store:
         now = datetime.now(UTC)
         ordered = sorted(outcome.predictions, key=lambda each: each.product.id)
         is_shadow = outcome.side is Side.SHADOW
-        with self._database.begin() as connection:
+        with self._database.begin_writing() as connection:
             ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
             if not is_shadow:
                 self._make_latest(connection, outcome, ordered)

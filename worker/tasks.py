@@ -21,7 +21,7 @@ from worker.metrics import observe, slots
 from worker.metrics.definitions import Cause, PageResult
 from worker.outcome import Outcome
 from worker.request import PageRequest
-from worker.rollout import OFF
+from worker.rollout import OFF, Answered
 
 logger = structlog.stdlib.get_logger("worker")
 
@@ -122,7 +122,9 @@ def _work(page: Page, page_id: str, attempt: Attempt, log: structlog.stdlib.Boun
         outcome = pipeline().classify(page, attempt.rollout if attempt.is_clean else OFF)
         observe.page_done(page, outcome)
         traces.note(result=PageResult.DONE, model_version=outcome.model_version)
-        _end(page_id, len(set(page.ids)))
+        # Beside it there is nothing when the label canary has moved: then it is not the canary that did not answer.
+        is_tried = outcome.beside is not None or not attempt.is_clean
+        _end(page_id, len(set(page.ids)), attempt.rollout.count(outcome) if is_tried else None)
         log.info("page done", attempt=attempt.number, **_figures(outcome))
     elif len(page.ids) > 1:
         _send_parts(page, page_id, (len(page.ids) + 1) // 2, failures=FAILURES - 1)
@@ -197,9 +199,9 @@ def _tell_death(page_id: str) -> None:
         own.fail(page_id)
 
 
-def _end(page_id: str, products: int = 0) -> None:
+def _end(page_id: str, products: int = 0, answered: Answered | None = None) -> None:
     with suppress(Unavailable):  # as above; at worst the page is taken for a killer once more often than it was
-        control().end(page_id, products)
+        control().end(page_id, products, answered)
 
 
 def _figures(outcome: Outcome) -> dict[str, object]:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.contract.serving_api import tensor_pb2, types_pb2
 from worker.contract.signature import Tensor
-from worker.serving_api import tensor_pb2, types_pb2
 
 DTYPES = {
     "uint8": (types_pb2.DT_UINT8, "int_val"),

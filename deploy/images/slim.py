@@ -1,8 +1,8 @@
 """python -m deploy.images.slim TARGET: a virtual environment with what an image runs, and nothing besides.
 
 tensorflow-serving-api requires all of TensorFlow, 1.3 GB, of which workers import a few protobuf messages and no code
-(worker/serving_api.py). So this copies every distribution that some extras of shelver require, from the environment it
-runs in, but of TensorFlow those messages alone, and nothing that only TensorFlow requires.
+(worker/contract/serving_api.py). So this copies every distribution that some extras of shelver require, from the
+environment it runs in, but of TensorFlow those messages alone, and nothing that only TensorFlow requires.
 """
 
 import shutil

@@ -1,5 +1,6 @@
 """What the overlays come to, and the pods in it, for the tests that look at them."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -133,3 +134,8 @@ def examples(name: str) -> dict[str, str]:
     """The variables of an example of a Secret."""
     lines = (BASE / name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def secret_settings() -> set[str]:
+    """The variables that pods get from shelver-secrets, whose keys for the store end in a role."""
+    return {re.sub("(?<=_DATABASE_URL)_[A-Z]+$", "", key) for key in examples("secrets.example.env")}

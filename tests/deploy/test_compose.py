@@ -54,9 +54,15 @@ def example() -> str:
 
 
 @pytest.fixture(scope="module")
-def project(example: str) -> compose.Project:
-    """The file, with what .env.example asks for filled in."""
-    return compose.load(dict.fromkeys(re.findall(r"^(\w+)=$", example, re.MULTILINE), SECRET))
+def variables(example: str) -> dict[str, str]:
+    """What .env.example asks for, filled in."""
+    return dict.fromkeys(re.findall(r"^(\w+)=$", example, re.MULTILINE), SECRET)
+
+
+@pytest.fixture(scope="module")
+def project(variables: dict[str, str]) -> compose.Project:
+    """The file with these."""
+    return compose.load(variables)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +101,7 @@ def test_every_required_variable_is_in_the_example(project: compose.Project, exa
     """And every other one with the default that holds, so that nobody need read the file to fill in the other."""
     assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == project.required
     shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", example, re.MULTILINE))
-    ours = {name: value for name, value in shown.items() if not name.startswith(PREFIX)}
+    ours = {name: value for name, value in shown.items() if not name.startswith((PREFIX, "OTEL_"))}
     assert ours == {name: value for name, value in project.defaults.items() if not name.startswith(PREFIX)}
     assert "COMPOSE_PROFILES=cpu" in example.splitlines()
 
@@ -123,17 +129,31 @@ def test_every_setting_can_be_set_and_no_other(ours: dict[str, Service]) -> None
     assert named == {variable(name) for name in Settings.model_fields}
     for service in ours.values():
         if service.get("environment"):
-            assert settings(service).mongo_url.startswith("mongodb://shelver:")
+            settings(service)
 
 
 def test_only_who_needs_it_knows_a_secret(ours: dict[str, Service]) -> None:
-    """The token of the API and the password of the console are with these two, MongoDB's admin with the one that is."""
-    for name, owner in [
-        ("SHELVER_API_TOKEN", "api"),
-        ("SHELVER_CONSOLE_PASSWORD", "console"),
-        ("MONGO_ADMIN_PASSWORD", "replica-set"),
+    """An address with a password is with those who ask there; a token and the like with the one whose it is."""
+    line = {"worker", "producer", "api", "exporter", "console"}
+    for name, owners in [
+        ("SHELVER_MONGO_URL", line | {"replica-set"}),
+        ("SHELVER_REDIS_URL", line),
+        ("SHELVER_DATABASE_URL", line | {"migrate", "trainer"}),
+        ("SHELVER_API_TOKEN", {"api"}),
+        ("SHELVER_CONSOLE_PASSWORD", {"console"}),
+        ("MONGO_ADMIN_PASSWORD", {"replica-set"}),
+        ("OTEL_EXPORTER_OTLP_HEADERS", {"worker", "producer", "api"}),
     ]:
-        assert [each for each, service in ours.items() if name in (service.get("environment") or {})] == [owner]
+        assert {each for each, service in ours.items() if name in (service.get("environment") or {})} == owners
+
+
+def test_traces_are_off_until_env_asks_for_them(ours: dict[str, Service], variables: dict[str, str]) -> None:
+    """Whoever has something to send takes the collector from .env; without one there, nobody has it."""
+    name, collector = "OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"
+    traced = compose.load({**variables, name: collector}).services
+    for service in ("worker", "producer", "api"):
+        assert ours[service]["environment"][name] is None
+        assert traced[service]["environment"][name] == collector
 
 
 def test_no_page_is_cut_off_by_a_stop(ours: dict[str, Service]) -> None:

@@ -1,5 +1,6 @@
 """The manifests of both overlays: what a cluster would take, whose parts refer to parts that are there."""
 
+import re
 from importlib.metadata import version
 
 import jsonschema
@@ -7,13 +8,24 @@ import kubernetes_validate
 import pytest
 
 from tests.deploy.kustomize import within
-from tests.deploy.manifests import NAMESPACE, OVERLAYS, examples, matches, objects, of_kind, workloads
+from tests.deploy.manifests import (
+    KUBERNETES,
+    NAMESPACE,
+    OVERLAYS,
+    examples,
+    matches,
+    objects,
+    of_kind,
+    secret_settings,
+    workloads,
+)
 from tests.deploy.scaled_object import SCALED_OBJECT
 from worker.contract.settings import Settings
 
 #: the oldest that is still kept up by some provider, and the newest that the validator knows
 KUBERNETES_VERSIONS = ("1.32", "1.37")
-SECRETS = {"shelver-secrets": "secrets.example.env", "shelver-backup": "backup.example.env"}
+SECRETS = {"shelver-secrets": "secrets.example.env"}
+SECRETS |= dict.fromkeys(("shelver-backup", "shelver-restore"), "backup.example.env")
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -93,7 +105,7 @@ def test_what_pods_refer_to_is_there(overlay: str) -> None:
             if "secretKeyRef" in part:
                 assert part["secretKeyRef"]["key"] in secrets[part["secretKeyRef"]["name"]]
             if "secret" in part:
-                assert part["secret"] == {"secretName": "shelver-tls", "optional": True}
+                assert part["secret"] == {"secretName": "shelver-tls", "defaultMode": 0o440, "optional": True}
 
 
 @both
@@ -112,8 +124,20 @@ def test_images_are_pinned(overlay: str) -> None:
 
 @both
 def test_each_version_migrates_by_a_job_of_its_own(overlay: str) -> None:
-    """A Job cannot be changed, so its name tells the version."""
-    assert set(of_kind(overlay, "Job")) == {f"migrate-{version('shelver').replace('.', '-')}"}
+    """A Job cannot be changed: its name tells the version, and it names no map, whose own name any setting changes."""
+    ((name, job),) = of_kind(overlay, "Job").items()
+    assert name == f"migrate-{version('shelver').replace('.', '-')}"
+    assert not [part for part in within(job) if {"configMap", "configMapRef", "configMapKeyRef"} & set(part)]
+
+
+def test_an_upgrade_stops_whatever_uses_the_store() -> None:
+    """docs/operations.md waits for every Deployment that reaches it to be gone first, but for the trainer's shell."""
+    page = (KUBERNETES.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    (scaled,) = re.findall(r"scale deploy ([\w ]+) --replicas=0", page)
+    (awaited,) = re.findall(r"wait --for=delete pod -l '\S+ in \(([\w,]+)\)'", page)
+    deployments = [each for each in workloads("cpu") if each.kind == "Deployment"]
+    users = {each.name for each in deployments if "reaches/postgresql" in each.labels} - {"trainer"}
+    assert users == {*scaled.split(), "worker"} == set(awaited.split(","))
 
 
 def test_no_secret_is_written_down() -> None:
@@ -121,7 +145,7 @@ def test_no_secret_is_written_down() -> None:
     for file in SECRETS.values():
         assert not any(examples(file).values()), file
     hidden = {f"SHELVER_{name.upper()}" for name, field in Settings.model_fields.items() if not field.repr}
-    assert hidden == set(examples("secrets.example.env"))
+    assert hidden == secret_settings()
     for overlay in OVERLAYS:
         assert not of_kind(overlay, "Secret")
         for each in workloads(overlay):

@@ -21,8 +21,9 @@ EDGES = {
     "console": STORES | {"serving"},  # its page on operations shows the queues
     "trainer": {"postgresql", "serving"},
     "migrate": {"postgresql"},
-    "prune": {"postgresql"},
+    "prune": {"postgresql", "serving"},
     "backup": {"postgresql"},
+    "restore": {"postgresql"},
     "serving": set(),
 }
 DATABASE, PICTURES, MACHINE = "10.9.8.7", "93.184.215.14", "192.168.3.4"

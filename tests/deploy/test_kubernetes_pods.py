@@ -145,12 +145,16 @@ def test_a_worker_is_asked_for_before_all_children_are_busy(overlay: str) -> Non
 
 @both
 def test_nightly_work_never_meets_itself(overlay: str) -> None:
-    """A run that takes long is not joined by the next, ends at a deadline, and one that was missed is not forgotten."""
+    """A run that takes long is not joined by the next, ends at a deadline, and one that was missed is not forgotten.
+
+    But a restore comes on no night.
+    """
     for name, each in of_kind(overlay, "CronJob").items():
         assert each["spec"]["concurrencyPolicy"] == "Forbid", name
         assert each["spec"]["startingDeadlineSeconds"] >= 600, name
         assert each["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 24 * 3600, name
         assert each["spec"]["timeZone"] == "Etc/UTC", name
+        assert each["spec"].get("suspend", False) is (name == "restore"), name
 
 
 def test_the_gpu_overlay_asks_for_gpus() -> None:

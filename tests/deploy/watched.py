@@ -165,13 +165,15 @@ def _tell() -> None:
     for cause in definitions.Cause:
         observe.retried(cause)
     observe.looked(is_unfit=False)
+    observe.worker_started()
     current_process().index = 0  # as in a child
     observe.child_started()
     observe.child_memory()
     del current_process().index
     producer_metrics.watches(is_active=True)
     producer_metrics.retried(QueueUnavailable("away"))
-    producer_metrics.answered("enqueue", 200, 0.01)
+    for status in (202, 503):
+        producer_metrics.answered("enqueue", status, 0.01)
 
 
 def _outcome(page: Page, side: Side) -> Outcome:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import func, insert, make_url, select
+from sqlalchemy import delete, func, insert, make_url, select
 
 from producer.cursors import Cursor
 from producer.filling.reconcile import Reconciler
@@ -24,7 +24,7 @@ from tests.integration.test_prune import page
 from worker import schema
 from worker.contract.database import Database
 from worker.contract.settings import Settings
-from worker.contract.tables import metadata, predictions, verdicts
+from worker.contract.tables import metadata, models, predictions, verdicts
 from worker.contract.verdicts import Decision
 from worker.contract.views import assignments, latest_predictions
 from worker.store import Store
@@ -32,6 +32,15 @@ from worker.store import Store
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 PAGE_SIZE = 10
+#: stands for docker: what is to be executed in the container of PostgreSQL is executed here
+DOCKER = """#!/bin/sh
+[ "$1 $2" = "compose exec" ] || exit 0
+while [ "$1" != postgres ]; do shift; done
+shift
+exec "$@"
+"""
+GRANTS = (PAGE.parents[1] / "deploy" / "grants" / "postgresql.sql").read_text(encoding="utf-8")
+ROLES = sorted(set(re.findall(r"\bshelver_\w+", GRANTS)))
 
 
 def commands(name: str) -> str:
@@ -46,31 +55,46 @@ class Rehearsal:
     def __init__(self, settings: Settings, folder: Path, environment: dict[str, str]):
         self.settings = settings
         self.kind = make_url(settings.database_url).get_backend_name()
-        self._folder, self._environment = folder, environment
+        self.folder, self.environment = folder, environment
         #: last ids of the pages that were stored, in order
         self.stored: list[int] = []
 
-    def type(self, what: str) -> str:
-        """Run the page's block that does this on this database; return what it says."""
-        done = subprocess.run(
-            ["bash", "-euc", commands(f"{what} {NAMES[self.kind]}")],
-            cwd=self._folder,
-            env={**os.environ, **self._environment},
+    def type(self, what: str, **environment: str) -> str:
+        """Do what the page's block for this database says; return what it says, when all is well."""
+        done = self.typed(f"{what} {NAMES[self.kind]}", **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def typed(self, name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a block of the page as a shell does that a person types into: it goes on after a line that fails."""
+        return subprocess.run(
+            ["bash", "-c", commands(name)],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, **environment},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def lose(self) -> None:
         """Have the database be gone, or worse."""
         if self.kind == "sqlite":
-            (self._folder / "shelver.db").write_bytes(b"\0" * 10_000)
+            (self.folder / "shelver.db").write_bytes(b"\0" * 10_000)
             return
-        name = self._environment["PGDATABASE"]
-        with psycopg.connect(self._environment["SERVER"], autocommit=True) as connection:
+        name = self.environment["PGDATABASE"]
+        with psycopg.connect(self.environment["SERVER"], autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            for role in ROLES:  # as a new server would not know them
+                connection.execute(f"DROP ROLE IF EXISTS {role}")
+
+    def grant(self) -> None:
+        """Have the roles of deploy/grants."""
+        if self.kind == "postgresql":
+            with psycopg.connect(self.settings.database_url.replace("+psycopg", "")) as connection:
+                for role in ROLES:
+                    connection.execute(f"CREATE ROLE {role} LOGIN")
+                connection.execute(GRANTS)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -130,6 +154,7 @@ def test_a_backup_brings_back_the_store_as_it_was(rehearsal: Rehearsal) -> None:
     what `reconcile` enqueues. Verdicts, rejects and cursors are there too; views and writers work.
     """
     settings = rehearsal.settings
+    rehearsal.grant()
     with closing(Database(settings.database_url)) as database, closing(Cursor(settings, "watch")) as cursor:
         store_tree(database)
         store_prediction(database, -1)
@@ -142,7 +167,7 @@ def test_a_backup_brings_back_the_store_as_it_was(rehearsal: Rehearsal) -> None:
         cursor.release()
     with rehearsal.writing():
         at_least = len(rehearsal.stored)
-        rehearsal.type("back up")
+        rehearsal.type("back up", PGUSER="shelver_reader")
         at_most = len(rehearsal.stored) + 1
     rehearsal.lose()
     told = rehearsal.type("restore")
@@ -167,8 +192,85 @@ def test_a_backup_brings_back_the_store_as_it_was(rehearsal: Rehearsal) -> None:
         cursor.release()
     everything = range(1, rehearsal.stored[-1] + 1)
     with closing(Reconciler(settings)) as reconciler:
-        lost = list(reconciler.missing(everything, reconciler.model()))
+        lost = list(reconciler.missing(everything))
     assert lost == [each for each in everything if each not in ids]
     assert lost
     with closing(Store(settings)) as store:
         store.save(page(tuple(lost), []))
+
+
+def models_of(settings: Settings) -> int:
+    with closing(Database(settings.database_url)) as database, database.begin() as connection:
+        return connection.scalar(select(func.count()).select_from(models)) or 0
+
+
+def filled(rehearsal: Rehearsal) -> None:
+    with closing(Database(rehearsal.settings.database_url)) as database:
+        store_tree(database, versions=3)
+
+
+def test_without_a_backup_the_store_stays(rehearsal: Rehearsal) -> None:
+    """Whoever restores in a folder that holds no backup is told so, and has lost nothing."""
+    filled(rehearsal)
+    done = rehearsal.typed(f"restore {NAMES[rehearsal.kind]}")
+    assert done.returncode != 0
+    assert "No such file" in done.stderr
+    assert " is at schema " not in done.stdout
+    assert models_of(rehearsal.settings) == 3
+
+
+def test_a_backup_of_nothing_is_none(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    """In another folder, or of another database: no file has a backup's name, and no empty store appears."""
+    filled(rehearsal)
+    rehearsal.folder = tmp_path / "elsewhere"
+    rehearsal.folder.mkdir()
+    done = rehearsal.typed(f"back up {NAMES[rehearsal.kind]}", PGDATABASE="lost")
+    assert done.returncode != 0
+    assert [each.name for each in rehearsal.folder.iterdir() if each.suffix != ".part"] == []
+
+
+@pytest.mark.parametrize("rehearsal", ["postgresql"], indirect=True)
+def test_after_a_restore_that_fails_nothing_is_migrated(rehearsal: Rehearsal) -> None:
+    """A backup that is cut off brings back a part: `migrate` would make a sound store of it."""
+    filled(rehearsal)
+    rehearsal.type("back up")
+    (backup,) = rehearsal.folder.glob("shelver-*.dump")
+    rehearsal.lose()
+    backup.write_bytes(backup.read_bytes()[:-2000])
+    done = rehearsal.typed("restore PostgreSQL")
+    assert done.returncode != 0
+    assert "pg_restore: error" in done.stderr
+    assert " is at schema " not in done.stdout
+
+
+@pytest.fixture
+def composed(postgres_url: str, rehearsal: Rehearsal, tmp_path: Path) -> Iterator[Rehearsal]:
+    """The same with the database of deploy/compose, in the folder where `docker compose` is typed."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE shelver SUPERUSER LOGIN")
+        connection.execute("CREATE DATABASE shelver OWNER shelver")
+        rehearsal.settings = Settings(database_url=postgres_url.replace("/postgres?", "/shelver?"))
+        schema.migrate(rehearsal.settings)
+        docker = tmp_path / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(0o755)
+        rehearsal.environment["PATH"] = f"{tmp_path}:{rehearsal.environment['PATH']}"
+        yield rehearsal
+        connection.execute("DROP DATABASE shelver WITH (FORCE)")
+        connection.execute("DROP ROLE shelver")
+
+
+@pytest.mark.parametrize("rehearsal", ["postgresql"], indirect=True)
+def test_with_compose(composed: Rehearsal) -> None:
+    """There and back; without a backup the database stays, and what a dump that fails has written is none."""
+    filled(composed)
+    assert composed.typed("restore compose").returncode != 0
+    assert models_of(composed.settings) == 3
+    assert composed.typed("back up compose", PGHOST="/nowhere").returncode != 0
+    assert not list(composed.folder.glob("*.dump"))
+    assert composed.typed("back up compose").returncode == 0
+    with closing(Database(composed.settings.database_url)) as database, database.begin() as connection:
+        connection.execute(delete(models))
+    done = composed.typed("restore compose")
+    assert done.returncode == 0, done.stderr
+    assert models_of(composed.settings) == 3

@@ -95,6 +95,7 @@ def test_a_worker_tells_what_all_its_children_did(
     assert told("shelver_score_count", model_version=1, side="stable", queue="new") == 12
     assert told("shelver_model_version", side="stable") == 1
     assert told("shelver_model_unfit") == 0
+    assert 0 <= time.time() - told("shelver_worker_started_timestamp_seconds") < 600
     assert told("shelver_lag_seconds_count", queue="new", since="enqueued") == 2
     assert told("shelver_lag_seconds_bucket", queue="new", since="listed", le="60.0") == 0
     assert told("shelver_lag_seconds_bucket", queue="new", since="listed", le="600.0") == 1
@@ -103,8 +104,10 @@ def test_a_worker_tells_what_all_its_children_did(
     family = psutil.Process(worker.process.pid)
     for child in family.children():
         child.kill()
+    began = told("shelver_worker_started_timestamp_seconds")
     told = until(settings, lambda told: told("shelver_children_started_total") == 4)
     assert told("shelver_pages_total", **done) == 2
+    assert told("shelver_worker_started_timestamp_seconds") == began
     listings.insert_many([listing(each) for each in range(101, 401)])
     send(settings, *pages)
     until(settings, lambda told: told("shelver_pages_total", **done) == 4)

@@ -13,7 +13,7 @@ import pytest
 import redis
 from celery import Celery
 from pymongo.collection import Collection
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from deploy.local import servers
 from deploy.local.processes import Processes, Started
@@ -32,6 +32,7 @@ from worker.contract.settings import Settings
 from worker.contract.tables import models, predictions, rejects
 from worker.control import Control
 from worker.rejected import ROWS_AT_A_TIME, Choice, Rejects
+from worker.status import look
 
 Listings = Collection[dict[str, object]]
 Ops = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -340,7 +341,7 @@ def test_status_and_ready_of_a_line_that_works(
         **{"name": "shelver", "label": "", "version": 1, "is_registered": True, "problem": None},
         "canary_version": None,
     }
-    assert found["rollout"] == {"mode": "off", "share": 0.0}
+    assert found["rollout"] == {"mode": "off", "share": 0.0, "version": None}
     assert [each["name"] for each in found["dependencies"]] == ["MongoDB", "Redis", "SQL store", "model server"]
     assert all(each["milliseconds"] > 0 and each["problem"] is None for each in found["dependencies"])
     assert sum(found["rejects"].values()) == many
@@ -385,6 +386,24 @@ def test_ready_asks_for_a_model_that_fits_and_is_registered(ops: Ops, database: 
         connection.execute(models.update().values(version=99))
     assert "is served but not registered" in said(ops("ready"), code=1)
     assert "model: shelver version 1, NOT registered in the store" in said(ops("status"))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_rejects_that_take_long_to_count_hide_nothing(ops: Ops, settings: Settings, database: Database) -> None:
+    """They are left out, the store answers all the same, and PostgreSQL itself gives the count up: none piles up."""
+    with database.begin() as connection:
+        connection.execute(text("ALTER TABLE rejects RENAME TO slow"))
+        connection.execute(text("CREATE VIEW rejects AS SELECT 1 AS product_id, 'poison' AS reason FROM pg_sleep(600)"))
+    found = json.loads(said(ops("status", "--json", connect_timeout_seconds=2)))
+    assert (found["rejects"], found["answers"], found["model"]["is_registered"]) == (None, True, True)
+    assert "rejects: unknown" in said(ops("status", connect_timeout_seconds=2))
+    assert look(settings, counts_rejects=False).problems() == []
+    counting = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%FROM rejects%'")
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        deadline = time.monotonic() + 60
+        while connection.scalar(counting) > 1:  # this question itself
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @one_store

@@ -2,18 +2,22 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
+from deploy.local.servers import free_port
 from tests.conftest import command
 from tests.integration.producer.stored import (
     BEGAN,
@@ -25,6 +29,9 @@ from tests.integration.producer.stored import (
     store_reject,
     store_tree,
 )
+from trainer.publishing.export import EXTRA
+from trainer.publishing.serving_config import FILE, labelled
+from trainer.serve.server import ModelServer
 from worker import pruning, schema
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable
@@ -34,7 +41,7 @@ from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, metadata, models, predictions, rejects
 from worker.outcome import Outcome, Prediction
-from worker.pruning import Policy, Pruner, Versions
+from worker.pruning import InUseUnknown, Policy, Pruner, Versions
 from worker.store import Store
 
 #: so that a thousand rows are several transactions
@@ -87,34 +94,76 @@ def test_superseded_is_what_is_older_than_the_versions_one_may_roll_back_to(
     store_prediction(database, 30, version=1)  # nobody listed it again: its latest is the first version's
     store_prediction(database, 20, version=7)  # a shadow
     with database.begin() as connection:
-        days_ago, version = {"predicted_at": BEGAN - timedelta(days=1)}, predictions.c.model_id
-        connection.execute(update(predictions).where(version == 1).values(days_ago))
+        version = predictions.c.model_id
         connection.execute(update(predictions).where(version == 7).values(is_latest=False))
         connection.execute(update(predictions).where(version == 6).values(is_latest=True))
     before = rows(database)
-    versions, count = prune(settings, Policy())
+    versions, count = prune(settings, Policy(in_use=6))
     assert versions == Versions(6, [5, 3], {2: 2, 1: 1})
     assert before - rows(database) == {(-10, 1), (-10, 2), (20, 1), (20, 2)}
     assert count == 4
-    assert prune(settings, Policy(previous=0, kept={3}))[0] == Versions(6, [3], {5: 5, 1: 1})
+    assert prune(settings, Policy(in_use=6, previous=0, kept={3}))[0] == Versions(6, [3], {5: 5, 1: 1})
     assert rows(database) == {(-10, 3), (-10, 6), (20, 3), (20, 6), (20, 7), (30, 1)}
 
 
-def test_a_canary_supersedes_nothing(settings: Settings, database: Database) -> None:
-    """Of the versions that predict now the oldest is in use: others may be taken back at any time."""
-    store_tree(database, versions=3)
-    for product_id, version in ((1, 1), (1, 2), (2, 2), (2, 3), (3, 3)):
-        store_prediction(database, product_id, version)
+@pytest.fixture(scope="module")
+def labelling(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server with two versions of shelver under labels, and of another model one that does not load."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for version in ("shelver/2", "shelver/7", "broken/1"):
+        shutil.copytree(models_folder / "shelver" / "1", folder / version, ignore=shutil.ignore_patterns(EXTRA))
+    (folder / "broken" / "4").mkdir()
+    (folder / "broken" / "4" / "saved_model.pb").write_bytes(b"junk")
+    for name, labels in {"shelver": {"stable": 7, "previous": 2}, "broken": {"stable": 1, "canary": 4}}.items():
+        with labelled(folder / name, lambda _, labels=labels: labels):
+            pass
+    with ModelServer(folder, port=0, config_file=folder / FILE) as server:
+        yield server
+
+
+@pytest.mark.parametrize("label", ["stable", ""])
+def test_what_has_a_label_is_in_use(settings: Settings, database: Database, labelling: ModelServer, label: str) -> None:
+    """The version before the last promotion stays whatever the store has of others: they may all have been shadows."""
+    store_tree(database, versions=7)
+    for version in (1, 2, 5, 6, 7):
+        store_prediction(database, 1, version)
+    settings = settings.model_copy(update={"serving_address": labelling.address, "model_label": label})
     assert prune(settings, Policy(previous=1)) == (Versions(2, [1], {}), 0)
     assert prune(settings, Policy(previous=0)) == (Versions(2, [], {1: 1}), 1)
+    assert rows(database) == {(1, 2), (1, 5), (1, 6), (1, 7)}
 
 
-def test_a_version_that_was_rolled_back_stays(settings: Settings, database: Database) -> None:
-    """It is newer than the one that is served again: promoting it once more finds its predictions."""
+def test_after_a_rollback_the_version_that_is_served_is_in_use(
+    settings: Settings, database: Database, model_server: ModelServer
+) -> None:
+    """What it knew is stored no later than before, and most of the latest predictions are the other version's."""
     store_tree(database)
-    store_prediction(database, 1, version=2)
-    store_prediction(database, 1, version=1)
+    for product_id, version in product((1, 2, 3, 4), (1, 2)):
+        store_prediction(database, product_id, version)
+    with closing(Store(settings)) as store:
+        store.save(Outcome(Page((1,)), known=[1], known_version=1))
+    settings = settings.model_copy(update={"serving_address": model_server.address})
     assert prune(settings, Policy(previous=0)) == (Versions(1, [], {}), 0)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_nothing_goes_while_it_is_not_known_what_is_in_use(
+    settings: Settings, database: Database, labelling: ModelServer
+) -> None:
+    """A server that is away, a label that is on none, a version that is not loaded, a store of another model."""
+    store_tree(database, versions=3)
+    nowhere = {"serving_address": f"127.0.0.1:{free_port()}"}
+    there = {"serving_address": labelling.address}
+    for changes, told in (
+        (nowhere, "does not answer.*or name the oldest version in use with --in-use"),
+        (there | {"model_label": "trusted"}, "under the label trusted.*Unrecognized servable version label"),
+        (there | {"model_name": "broken"}, "under the label canary: NOT_FOUND"),
+        (there, "shelver version 7 is in use and not registered in sqlite:.*SHELVER_DATABASE_URL"),
+    ):
+        with pytest.raises(InUseUnknown, match=told):
+            prune(settings.model_copy(update=changes), Policy())
+    refused = said(start(settings.model_copy(update=nowhere), "prune", "--dry-run"), code=1)
+    assert "with --in-use" in refused
 
 
 def test_other_models_are_left_alone(settings: Settings, database: Database) -> None:
@@ -124,10 +173,10 @@ def test_other_models_are_left_alone(settings: Settings, database: Database) -> 
         connection.execute(update(models).where(models.c.version == 1).values(name="other"))
     for version in (1, 2, 3):
         store_prediction(database, 1, version)
-    assert prune(settings, Policy(previous=0)) == (Versions(3, [], {2: 2}), 1)
+    assert prune(settings, Policy(in_use=3, previous=0)) == (Versions(3, [], {2: 2}), 1)
     assert rows(database) == {(1, 1), (1, 3)}
     other = settings.model_copy(update={"model_name": "other"})
-    assert prune(other, Policy(previous=0)) == (Versions(None, [], {}), 0)
+    assert prune(other, Policy(in_use=1, previous=0)) == (Versions(1, [], {}), 0)
 
 
 def test_ages_narrow_what_goes(settings: Settings, database: Database) -> None:
@@ -140,10 +189,10 @@ def test_ages_narrow_what_goes(settings: Settings, database: Database) -> None:
     with database.begin() as connection:
         later = BEGAN + timedelta(days=1)
         connection.execute(update(rejects).where(rejects.c.product_id == 5).values(last_at=later))
-    policy = Policy(predicted_before=BEGAN + timedelta(hours=2), previous=0)
+    policy = Policy(predicted_before=BEGAN + timedelta(hours=2), in_use=3, previous=0)
     assert prune(settings, policy)[1] == 1
     assert rows(database) == {(1, 2), (1, 3)}
-    policy = Policy(predicted_before=BEGAN, rejected_before=BEGAN + timedelta(hours=1), previous=0)
+    policy = Policy(predicted_before=BEGAN, rejected_before=BEGAN + timedelta(hours=1), in_use=3, previous=0)
     assert prune(settings, policy)[1] == 1
     with database.begin() as connection:
         assert list(connection.scalars(select(rejects.c.product_id))) == [5]
@@ -192,7 +241,7 @@ def many(database: Database) -> int:
     return MANY
 
 
-ASKED = ("prune", "--keep-previous", "0", "--rejects-older-than", "30d")
+ASKED = ("prune", "--in-use", "2", "--keep-previous", "0", "--rejects-older-than", "30d")
 
 
 def start(settings: Settings, *arguments: str) -> "subprocess.Popen[str]":
@@ -225,7 +274,7 @@ def test_a_dry_run_counts_what_goes_and_writes_nothing(settings: Settings, datab
     before = content(database)
     told = said(start(settings, *ASKED, "--dry-run"))
     assert told == (
-        "shelver: version 2 is in use; stay: none; superseded: 1\n"
+        "shelver: version 2 is the oldest in use; stay: none; superseded: 1\n"
         "1,100 predictions and 1,100 rejects would be deleted\n"
     )
     assert content(database) == before
@@ -289,7 +338,7 @@ def test_workers_go_on_while_it_prunes(settings: Settings, database: Database, m
         finally:
             done.set()
         pruned.result()
-    prune(settings, Policy(rejected_before=datetime.now(UTC), previous=0))
+    prune(settings, Policy(rejected_before=datetime.now(UTC), in_use=2, previous=0))
     assert rows(database) == {(each, 2) for each in (*ids, 1000)}
     assert left(database) == (0, 0)
 
@@ -312,13 +361,33 @@ def saved(store: Store, outcome: Outcome) -> bool:
     return True
 
 
+def test_what_is_known_again_while_it_is_pruned_is_lost_alone(settings: Settings, database: Database) -> None:
+    """A page that comes back to a row just as it goes: the product keeps the latest prediction that it had."""
+    store_tree(database)
+    for version in (1, 2):
+        store_prediction(database, 1, version)
+    with (
+        closing(Store(settings)) as store,
+        closing(Pruner(settings, Policy())) as pruner,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        part = pruner.predictions(Versions(2, [], {1: 1}))
+        with database.begin() as connection:
+            assert pruning._delete(connection, part) == 1
+            saved = pool.submit(store.save, Outcome(Page((1,)), known=[1], known_version=1))
+            wait([saved], timeout=0.5)
+        saved.result()
+    with database.begin() as connection:
+        assert connection.execute(select(predictions.c.model_id, predictions.c.is_latest)).all() == [(2, True)]
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_what_a_worker_has_in_hand_is_left_for_the_next_time(settings: Settings, database: Database) -> None:
     """Neither waits for the other: the row is skipped, and found again."""
     store_tree(database)
     for product_id in (1, 2, 3):
         store_reject(database, product_id)
-    policy = Policy(rejected_before=datetime.now(UTC))
+    policy = Policy(rejected_before=datetime.now(UTC), in_use=1)
     with closing(Pruner(settings, policy)) as pruner, database.begin() as connection:
         connection.execute(update(rejects).where(rejects.c.product_id == 2).values(attempts=2))
         assert sum(pruner.delete(pruner.rejects())) == 2

@@ -136,7 +136,7 @@ def test_a_plan_writes_nothing(tmp_path: Path, run: Run, settings: Settings, dat
     assert not folder.exists()
     assert registered(settings) == []
     missing = tmp_path / "none.db"
-    with pytest.raises(PublishError, match=r"none\.db does not exist .*shelver-worker migrate"):
+    with pytest.raises(Unavailable, match=r"there is no file .*none\.db; run shelver-worker migrate"):
         plan(run, folder, "shelver", None, f"sqlite:///{missing}")
     assert not missing.exists()
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from tests.integration.questions import (
     AFTER,
@@ -31,7 +31,7 @@ from worker.contract.database import Database
 from worker.contract.errors import Unavailable
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
-from worker.contract.tables import verdicts
+from worker.contract.tables import predictions, verdicts
 from worker.questions import comparison, disagreements, drift, models, reliability, selection, shelves, summary
 from worker.questions.reliability import Bin, Covered
 from worker.questions.selection import Selection
@@ -236,6 +236,21 @@ def test_models_are_compared_on_what_both_predicted(connection: Connection) -> N
     assert found.old_right == {1: 3, 2: 3, 3: 2}
     assert found.new_right == {1: 3, 2: 3, 3: 2}
     assert comparison.compare(connection, old, model_id(connection, "other")).both == 0
+
+
+def test_models_are_compared_on_the_same_pictures(settings: Settings) -> None:
+    """A product that was listed anew between the two says nothing of either."""
+    with closing(Database(settings.database_url)) as database, database.engine.connect() as connection:
+        old, new = model_id(connection, "old"), model_id(connection, "new")
+        listed_anew = (predictions.c.product_id == 32, predictions.c.model_id == new)
+        connection.execute(update(predictions).where(*listed_anew).values(fingerprint=b"16 other bytes.."))
+        found = comparison.compare(connection, old, new)
+        assert (found.both, found.same[3]) == (4, 2)
+        (row,) = comparison.flips(connection, old, new)
+        assert (row.category_id, row.products, row.flipped) == (CUP, 3, 2)
+        drifted = drift.between_models(connection, old, new, 3)
+        assert (drifted.before, drifted.after) == (4, 4)
+        connection.rollback()
 
 
 def test_flips_name_what_products_left_and_where_they_went(connection: Connection) -> None:

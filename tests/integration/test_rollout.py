@@ -34,6 +34,7 @@ from trainer.publishing.publish import publish
 from trainer.run import Run
 from trainer.serve.server import ModelServer
 from worker import schema
+from worker.canary import Canary
 from worker.catalog import Catalog
 from worker.cli import app
 from worker.contract import views
@@ -45,10 +46,11 @@ from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 from worker.contract.tables import models, predictions, rejects
 from worker.control import ROLLOUT, Control
+from worker.latency import measure
 from worker.outcome import Side
 from worker.pipeline import Pipeline
-from worker.rollout import CANARY, OFF, Rollout
-from worker.serving import Serving
+from worker.rollout import CANARY, OFF, Answered, Rollout
+from worker.serving import REPLICAS_ASKED, Serving
 from worker.store import Store
 
 Listings = Collection[dict[str, object]]
@@ -83,7 +85,7 @@ def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _write(folder: Path, **labels: int) -> None:
+def _write(folder: Path, file: str = "models.config", **labels: int) -> None:
     """Have all versions served, and these labelled."""
     config = ModelServerConfig()
     model = config.model_config_list.config.add(name="shelver", base_path=str(folder / "shelver"))
@@ -93,7 +95,7 @@ def _write(folder: Path, **labels: int) -> None:
         model.version_labels[label] = version
     draft = folder / ".models.config"
     draft.write_bytes(text_format.MessageToBytes(config))
-    draft.replace(folder / "models.config")
+    draft.replace(folder / file)
 
 
 @pytest.fixture(scope="module")
@@ -418,6 +420,30 @@ def test_a_canary_that_failed_is_left_alone_for_a_while(
 
 
 @one_store
+def test_a_canary_has_one_time_for_all_its_calls(
+    build: Build, listings: Listings, database: Database, proxy: ModelProxy
+) -> None:
+    """Each call would do: what it has answered by then is its own, the rest is the stable model's, and it rests."""
+    listings.insert_many([listing(each) for each in IDS])
+    calls: list[str] = []
+
+    def slow_but_for_the_first(method: str, request: bytes) -> None:
+        time.sleep(1 if calls.count("Predict") > 1 and method.endswith(PREDICT) else 0)
+
+    proxy.fault = at_canary(slow_but_for_the_first, calls)
+    pipeline = build(serving_address=proxy.address, predict_timeout_seconds=6, max_batch_pictures=4, max_pictures=4)
+    beside = pipeline.classify(Page(tuple(IDS)), HALF).beside
+    assert beside is not None
+    assert 0 < len(beside.answered) < len(TRIED) - 4
+    assert beside.fallbacks == {"serving": len(TRIED) - len(beside.answered)}
+    versions = {each: CANARY_VERSION if each in beside.answered else STABLE_VERSION for each in IDS}
+    assert stored(database) == versions
+    asked = len(calls)
+    again = pipeline.classify(Page(tuple(IDS)), HALF).beside
+    assert (again and again.fallbacks, len(calls)) == ({"serving": len(TRIED)}, asked)
+
+
+@one_store
 def test_a_canary_that_refuses_some_has_the_others(
     build: Build, listings: Listings, database: Database, proxy: ModelProxy
 ) -> None:
@@ -439,6 +465,40 @@ def test_a_canary_that_refuses_some_has_the_others(
     assert len(outcome.beside.answered) == len(TRIED) - 5
     assert outcome.beside.answered | outcome.answered == set(IDS) == set(stored(database))
     assert not rejected(database)
+
+
+@pytest.mark.parametrize("version", [STABLE_VERSION, SMALL_VERSION])
+@one_store
+def test_a_label_that_moves_amid_a_page_is_no_other_canarys_trial(
+    build: Build, label: Label, listings: Listings, database: Database, proxy: ModelProxy, version: int
+) -> None:
+    """Whether the other version answers, or refuses pictures of another size: nothing of it is stored."""
+    listings.insert_many([listing(each) for each in IDS])
+    pipeline = build(serving_address=proxy.address)
+    proxy.fault = at_canary(lambda method, _: label(canary=version) if method.endswith(PREDICT) else None)
+    outcome = pipeline.classify(Page(tuple(IDS)), replace(HALF, version=CANARY_VERSION))
+    assert (outcome.beside, outcome.answered) == (None, set(IDS))
+    assert stored(database) == dict.fromkeys(IDS, STABLE_VERSION)
+
+
+@one_store
+def test_a_replica_without_the_label_is_no_fault_of_the_model(folder: Path, settings: Settings, label: Label) -> None:
+    """It refuses everything, as a broken model does: who asks is told of the label, not to publish another model."""
+    _write(folder, "late.config", stable=STABLE_VERSION)
+    told = []
+    with ModelServer(folder, port=0, poll_seconds=60, config_file=folder / "late.config") as late, ExitStack() as stack:
+        address = f"{settings.serving_address},{late.address}"
+        store = stack.enter_context(closing(Store(settings)))
+        for signature in ("pixels", "jpeg"):
+            both = settings.model_copy(update={"serving_address": address, "signature": signature})
+            canary = stack.enter_context(closing(Canary(both, store)))
+            for ask in [lambda: canary.check(times=REPLICAS_ASKED), lambda: measure(both, REPLICAS_ASKED)] * 5:  # noqa: B023
+                try:
+                    ask()
+                except ModelUnfit as error:
+                    told.append(str(error))
+    assert len(told) > 4
+    assert all("under the label canary: INVALID_ARGUMENT" in each for each in told)
 
 
 @pytest.fixture
@@ -507,18 +567,19 @@ def control(redis_url: str) -> Iterator[Control]:
 def test_a_page_begins_under_the_rollout_of_the_moment(control: Control, redis_url: str) -> None:
     """Read with what is known of the page; while Redis is away the last one known holds."""
     assert control.begin("a").rollout == control.begin_untold().rollout == OFF
-    control.roll_out(HALF)
-    assert control.rollout() == HALF
+    rollout = replace(HALF, version=CANARY_VERSION)
+    control.roll_out(rollout)
+    assert control.rollout() == rollout
     assert control.begin_untold().rollout == OFF
     begun = control.begin("a")
-    assert (begun.number, begun.rollout, control.begin_untold().rollout) == (2, HALF, HALF)
+    assert (begun.number, begun.rollout, control.begin_untold().rollout) == (2, rollout, rollout)
     with redis.Redis.from_url(redis_url) as client:
         client.set(ROLLOUT, "of a newer shelver")
         assert control.begin("a").rollout == control.rollout() == OFF
         control.roll_out(OFF)
         assert not client.exists(ROLLOUT)
     with closing(Control(Settings(redis_url="redis://127.0.0.1:9/0"))) as away:
-        for ask in (away.rollout, lambda: away.roll_out(HALF)):
+        for ask in (away.rollout, lambda: away.roll_out(HALF), lambda: away.answered(CANARY_VERSION)):
             with pytest.raises(Unavailable, match="SHELVER_REDIS_URL"):
                 ask()
 
@@ -566,6 +627,37 @@ def test_a_rollout_is_refused_where_it_could_only_do_harm(
     assert control.rollout() == OFF
 
 
+@one_store
+def test_a_rollout_is_of_the_version_that_it_began_with(
+    ops: Ops,
+    build: Build,
+    label: Label,
+    listings: Listings,
+    database: Database,
+    control: Control,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It may be forgotten at promotion: the next canary is asked about nothing, quietly, until a person begins anew."""
+    listings.insert_many([listing(each) for each in IDS])
+    said(ops("rollout", "canary", "--share", 0.5))
+    label(stable=CANARY_VERSION, canary=SMALL_VERSION)
+    pipeline = build()
+    capsys.readouterr()
+    for _ in range(2):
+        assert pipeline.classify(Page(tuple(IDS)), control.rollout()).beside is None
+    assert stored(database) == dict.fromkeys(IDS, CANARY_VERSION)
+    assert capsys.readouterr().out.count("canary is not asked: the rollout is of another version") == 1
+    told = "rollout: canary, 50 % of the products, of version 2; canary is version 3 now: run it again"
+    assert told in said(ops("rollout", "show"))
+    assert told in said(ops("status"))
+    said(ops("rollout", "canary", "--share", 0.5))
+    beside = pipeline.classify(Page(tuple(IDS)), control.rollout()).beside
+    assert beside is not None
+    assert beside.answered == TRIED
+    control.roll_out(replace(HALF, version=CANARY_VERSION))  # what version 3 knows by now is none of this one's either
+    assert pipeline.classify(Page(tuple(IDS)), control.rollout()).beside is None
+
+
 def wait_for(condition: Callable[[], bool], worker: Started) -> None:
     deadline = time.monotonic() + 60
     while not condition():
@@ -594,7 +686,7 @@ def test_workers_follow_a_rollout_without_a_restart(
             for line in ("rollout: canary, 50 %", "stable, labelled stable: version 1", "canary: version 2", "next: "):
                 assert line in told
             found = json.loads(said(ops("status", "--json")))
-            assert found["rollout"] == {"mode": "canary", "share": 0.5}
+            assert found["rollout"] == {"mode": "canary", "share": 0.5, "version": CANARY_VERSION}
             assert [found["model"][name] for name in ("label", "version", "canary_version")] == ["stable", 1, 2]
             told = said(ops("status"))
             assert "rollout: canary, 50 % of the products; version 2 is labelled canary" in told
@@ -610,37 +702,87 @@ def test_workers_follow_a_rollout_without_a_restart(
     finally:
         processes.stop()
     assert {each for each, version in stored(database).items() if version == CANARY_VERSION} == TRIED
+    not_asked = sum(map(HALF.includes, range(41, 81)))
+    assert control.answered(CANARY_VERSION) == Answered(CANARY_VERSION, len(TRIED) + not_asked, len(TRIED))
     assert f"canary={{'predicted': {len(TRIED)}" in worker.log.read_text()
 
 
+#: that no canary of ours fails at
+LOOSE = (
+    *("--max-flips", 1, "--min-agreement-level1", 0, "--min-agreement-level2", 0, "--max-right-loss", 1),
+    *("--max-score-psi", 1000, "--max-latency-ratio", 1000, "--min-products", 10, "--calls", 3),
+)
+Work = Callable[[Pipeline, range], None]
+
+
+@pytest.fixture
+def work(control: Control) -> Work:
+    """Do a page as a worker does, under the rollout of the moment."""
+
+    def make(pipeline: Pipeline, ids: range) -> None:
+        rollout = control.begin("page").rollout
+        control.end("page", len(ids), rollout.count(pipeline.classify(Page(tuple(ids)), rollout)))
+
+    return make
+
+
 def test_the_report_passes_or_fails_by_its_thresholds(
-    ops: Ops, build: Build, label: Label, listings: Listings, database: Database
+    ops: Ops, build: Build, label: Label, listings: Listings, work: Work
 ) -> None:
     """A line a criterion, and the exit code says it all; JSON says the same."""
-    loose = ("--max-flips", 1, "--min-agreement-level1", 0, "--min-agreement-level2", 0, "--max-right-loss", 1)
-    loose = (*loose, "--max-score-psi", 1000, "--max-latency-ratio", 1000, "--min-products", 10, "--calls", 3)
     told = said(ops("rollout", "report"), code=1)
     assert "stable shelver:1, canary shelver:2: 0 products of both" in told
     assert "FAIL  products" in told
+    assert "not judged: answered; no rollout of it is known of" in told
     listings.insert_many([listing(each, category=1000000001) for each in IDS])
-    build().classify(Page(tuple(IDS)), SHADOW)
-    told = said(ops("rollout", "report", *loose))
-    assert told.count("pass  ") == 7
-    assert told.splitlines()[-1] == "PASS: shelver-trainer promote 2 makes it the stable one"
-    done = ops("rollout", "report", *loose, "--max-flips", 0, "--json", "--since", "1h")
+    said(ops("rollout", "shadow", "--share", 0.5))
+    work(build(), IDS)
+    told = said(ops("rollout", "report", *LOOSE))
+    assert told.count("pass  ") == 8
+    assert "not judged" not in told
+    assert told.splitlines()[-1] == "PASS: shelver-trainer promote MODELS 2 makes it the stable one"
+    done = ops("rollout", "report", *LOOSE, "--max-flips", 0, "--json", "--since", "1h")
     assert done.exit_code == 1
     found = json.loads(done.stdout)
     assert (found["products"], found["labelled"], found["passed"]) == (len(TRIED), len(TRIED), False)
     failed = [each["name"] for each in found["criteria"] if not each["passed"]]
-    assert failed == ["flips"]
+    assert (failed, found["not_judged"]) == (["flips"], {})
     flips = 1 - found["same"]["3"] / len(TRIED)
     assert next(each["value"] for each in found["criteria"] if each["name"] == "flips") == pytest.approx(flips)
     assert sum(each["flipped"] for each in found["flips"]) == pytest.approx(flips * len(TRIED)) != 0
     assert found["median_seconds"]["canary"] > 0
+    assert found["share"] == {"products": len(TRIED), "answered": len(TRIED)}
     label(stable=CANARY_VERSION, canary=None)
-    named = ("--stable", 1, "--canary", 2, "--min-products", 10)
-    assert "error" not in said(ops("rollout", "report", *loose, *named, "--no-latency"))
+    named = ("--stable", 1, "--canary", 2, "--min-products", 10, "--no-latency")
+    assert "not judged: latency ratio; it was not measured\n" in said(ops("rollout", "report", *LOOSE, *named))
+    found = json.loads(said(ops("rollout", "report", *LOOSE, *named, "--json")))
+    assert found["not_judged"] == {"latency ratio": "it was not measured"}
     label()
     told = said(ops("rollout", "report", "--stable", 3, "--canary", 2), code=1)
     assert "the latency of shelver:3 cannot be measured: version 1 is stable now" in told
     assert "compared with itself" in said(ops("rollout", "report", "--stable", 2, "--canary", 2), code=1)
+
+
+@one_store
+def test_the_report_fails_a_canary_that_leaves_products_to_the_stable_model(
+    ops: Ops, build: Build, listings: Listings, proxy: ModelProxy, work: Work
+) -> None:
+    """Of those the comparison knows nothing, be they new or known to the stable model; each rollout is counted anew."""
+    listings.insert_many([listing(each) for each in IDS])
+    pipeline = build(serving_address=proxy.address)
+    said(ops("rollout", "shadow", "--share", 1))
+    work(pipeline, range(1, 21))
+    assert "PASS" in said(ops("rollout", "report", *LOOSE))
+    proxy.fault = at_canary(lambda method, _: grpc.StatusCode.INVALID_ARGUMENT if PREDICT in method else None)
+    for _ in range(2):
+        work(pipeline, range(21, 41))
+    told = said(ops("rollout", "report", *LOOSE), code=1)
+    assert "answered: 20 of 60 products since its rollout began" in told
+    assert "FAIL: answered; version 2 is not to be promoted yet" in told
+    assert "PASS" in said(ops("rollout", "report", *LOOSE, "--min-answered", 0.3))
+    said(ops("rollout", "canary", "--share", 1))
+    assert "FAIL: answered;" in said(ops("rollout", "report", *LOOSE), code=1)
+    work(pipeline, range(1, 21))
+    told = said(ops("rollout", "report", *LOOSE))
+    assert "20 products of both" in told
+    assert "answered: 20 of 20 products" in told

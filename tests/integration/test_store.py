@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, make_url, select, text, update
 
 from tests.integration.conftest import register
 from tests.pictures import jpeg
@@ -25,6 +26,8 @@ from worker.contract.settings import Settings
 from worker.contract.tables import candidates, categories, metadata, models, predictions, rejects, verdicts
 from worker.contract.verdicts import Decision
 from worker.outcome import Outcome, Prediction, Side
+from worker.pruning import Policy, Pruner
+from worker.rejected import Choice, Rejects
 from worker.store import NotRegistered, Store
 
 RANKED = [(1000000001, 0.7), (1000000002, 0.2), (1000000004, 0.1)]
@@ -333,12 +336,35 @@ def test_two_workers_may_write_the_same_products_at_once(settings: Settings, dat
 def test_a_store_that_is_not_migrated_says_so(database_url: str) -> None:
     """One sentence with the remedy, before a worker takes any page."""
     settings = Settings(database_url=database_url)
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        Path(url.database).touch()
     with pytest.raises(schema.SchemaError, match="is at schema none, not .*: run shelver-worker migrate"):
         schema.check(settings)
     store = Store(settings)
     with pytest.raises(Unavailable, match="run shelver-worker migrate"):
         store.known([Product(1, (b"",))], 1)
     store.close()
+
+
+def test_a_file_that_is_not_there_is_made_by_migrate_alone(tmp_path: Path) -> None:
+    """Whoever mistypes the name of a store is told, and finds no empty one later on."""
+    file = tmp_path / "mistyped.db"
+    settings = Settings(database_url=f"sqlite:///{file}")
+    told = f"there is no file {file}; run shelver-worker migrate"
+    with pytest.raises(schema.SchemaError, match=told):
+        schema.check(settings)
+    with closing(Store(settings)) as store, closing(Rejects(settings)) as rejected:
+        for ask in (lambda: store.known([Product(1, (b"",))], 1), lambda: rejected.counts(Choice())):
+            with pytest.raises(Unavailable, match=told):
+                ask()
+        for read_only in (True, False):
+            pruner = Pruner(settings, Policy(in_use=1), read_only)
+            with closing(pruner), pytest.raises(Unavailable, match=told):
+                pruner.versions()
+        assert not file.exists()
+        schema.migrate(settings)
+        assert rejected.counts(Choice()) == {}
 
 
 def test_a_store_of_a_newer_shelver_is_left_alone(settings: Settings, database: Database) -> None:

@@ -70,9 +70,10 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.environment()}
 
 
-def done(settings: Settings, *arguments: str) -> str:
+def done(settings: Settings, *arguments: str, **more: str) -> str:
     """Run a command to its good end and return what it said."""
-    made = subprocess.run(arguments, env=environment(settings), capture_output=True, text=True, timeout=100)
+    environ = environment(settings) | more
+    made = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=100)
     assert made.returncode == 0, made.stdout + made.stderr
     return made.stdout
 
@@ -103,6 +104,18 @@ def test_probes_find_every_server(line: Line) -> None:
     settings, _ = line
     assert look(acting("reader", settings)).problems() == []
     assert "is at schema" in done(acting("owner", settings), *command("shelver-worker"), "migrate")
+
+
+def test_each_role_may_do_its_task_and_no_more(line: Line) -> None:
+    """A reader reads all there is, as pg_dump must; only the console writes verdicts."""
+    settings, _ = line
+    reader = acting("reader", settings).database_url.replace("+psycopg", "").replace(f":{SECRET}-sql@", "@")
+    dump = ["/usr/lib/postgresql/15/bin/pg_dump", "--dbname", reader]
+    assert "CREATE TABLE public.verdicts" in done(settings, *dump, PGPASSWORD=f"{SECRET}-sql")
+    for role, may in (("reader", False), ("worker", False), ("producer", False), ("console", True)):
+        with closing(Database(acting(role, settings).database_url)) as database, database.begin() as connection:
+            asked = text("SELECT has_table_privilege('verdicts', 'INSERT')")
+            assert connection.scalar(asked) is may
 
 
 def test_a_process_that_has_tensorflow_reaches_postgresql(line: Line) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 
 from deploy.local.servers import free_port
 from tests.conftest import command
-from tests.integration.conftest import register
+from tests.integration.conftest import register, tiny_network
 from tests.integration.queues import wait_for
 from tests.integration.secured import Files
 from trainer.cli import app
@@ -24,7 +26,7 @@ from trainer.publishing.labels import LabelError, Labels
 from trainer.publishing.replicas import Replica, State, replicas
 from trainer.publishing.rollout import RolloutError
 from trainer.publishing.serving_config import FILE, labelled, load, read, served
-from trainer.run import Run
+from trainer.run import CATEGORIES, MODEL, Run
 from trainer.serve.server import ModelServer
 from worker import schema
 from worker.contract.errors import Unavailable
@@ -44,8 +46,7 @@ def models(models_folder: Path, tmp_path: Path) -> Path:
         shutil.copytree(models_folder / "shelver" / "1", target, ignore=shutil.ignore_patterns(EXTRA))
     (folder / "shelver" / "4").mkdir()
     (folder / "shelver" / "4" / "saved_model.pb").write_bytes(b"junk")
-    with labelled(folder / "shelver", lambda _: {"stable": 1}):
-        pass
+    label(folder, {"stable": 1})
     return folder
 
 
@@ -87,6 +88,25 @@ def labels(models: Path) -> Labels:
     return served(read(models / FILE), "shelver").labels
 
 
+def label(models: Path, wanted: Labels) -> None:
+    """Give the file these labels, whatever a server makes of them."""
+    with labelled(models / "shelver", lambda _: wanted):
+        pass
+
+
+@contextmanager
+def waiting(
+    name: str, models: Path, version: int, address: str, settings: Settings
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command, which waits for the server to load the version, as a process of its own."""
+    arguments = [*command("shelver-trainer"), name, str(models), str(version), "--server", address]
+    environment = {**os.environ, **settings.environment()}
+    with subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "waiting: " in next(line for line in process.stderr if "waiting" in line)
+        yield process
+
+
 def answers(address: str) -> dict[str, int | None]:
     """The version that a server has under each label."""
     replica = Replica(Settings(serving_address=address), address, "")
@@ -100,9 +120,10 @@ def test_out_and_back(said: Said, serve: Serve, models: Path) -> None:
         done = said("canary", 2, "--server", address)
         assert done.exit_code == 0, done.exception
         assert f"canary is version 2, stable is version 1 in {models / FILE}; {address} answers so\n" in done.stdout
-        assert "next: shelver-worker rollout shadow or canary; " in done.stdout
+        assert "next: shelver-worker rollout show tells whether workers ask it at once; then " in done.stdout
         assert answers(address) == {"stable": 1, "canary": 2, "previous": None}
     promoted = said("promote", "--server", address)
+    assert f"version 2 is taken, as by shelver-trainer promote {models} 2 --server {address}\n" in promoted.stderr
     assert f"stable is version 2, previous is version 1 in {models / FILE}; {address} answers so\n" in promoted.stdout
     assert "; shelver-producer backfill --predicted-by 1, for what 1 predicted last" in promoted.stdout
     after = {"stable": 2, "canary": None, "previous": 1}
@@ -110,9 +131,14 @@ def test_out_and_back(said: Said, serve: Serve, models: Path) -> None:
     assert said("promote", 2, "--server", address).exit_code == 0
     assert "canary (previous is version 1, stable is version 2): name" in str(said("promote").exception)
     assert answers(address) == after
-    for arguments in ((), (1,)):  # named, it is not taken back by a second time
-        assert said("rollback", *arguments, "--server", address).exit_code == 0
-        assert answers(address) == {"stable": 1, "canary": None, "previous": 2}
+    back = said("rollback", "--server", address)
+    assert f"version 1 is taken, as by shelver-trainer rollback {models} 1 --server {address}\n" in back.stderr
+    with pytest.raises(
+        LabelError, match="stable is older .*rollback .*models 1 waits .*models 2 makes version 2 stable"
+    ):
+        raise said("rollback", "--server", address).exception
+    assert said("rollback", 1, "--server", address).exit_code == 0
+    assert answers(address) == {"stable": 1, "canary": None, "previous": 2}
     assert said("canary", 2, "--server", address).exit_code == 0
     assert "canary is no version" in said("canary", "--none", "--server", address).stdout
     assert answers(address) == {"stable": 1, "canary": None, "previous": 2}
@@ -173,8 +199,7 @@ def test_a_store_that_is_not_there(said: Said, models: Path, monkeypatch: pytest
         with pytest.raises(Unavailable, match="there is no file"):
             raise said(*arguments).exception
     assert not (models / "none.db").exists()
-    with labelled(models / "shelver", lambda _: {"stable": 2, "previous": 1}):
-        pass
+    label(models, {"stable": 2, "previous": 1})
     assert said("rollback", "--no-wait").exit_code == 0
     assert labels(models) == {"stable": 1, "previous": 2}
 
@@ -188,7 +213,120 @@ def test_a_version_that_does_not_load(said: Said, serve: Serve, models: Path) ->
         raise said("canary", 4, "--server", address, "--timeout", 0).exception
     assert answers(address) == {"stable": 1, "canary": None, "previous": None}
     assert said("promote", 2, "--server", address).exit_code == 0
+    assert served(read(models / FILE), "shelver").versions == {1, 2, 4}
+    assert said("canary", "--none", "--server", address).exit_code == 0
     assert served(read(models / FILE), "shelver").versions == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        (("rollback", 1), {"stable": 1}),
+        (("rollback", 1, "--no-wait"), {"stable": 1}),
+        (("promote", 3), {"stable": 3, "previous": 1}),
+    ],
+    ids=str,
+)
+def test_away_from_a_version_that_loads_no_more(
+    arguments: tuple[object, ...],
+    after: Labels,
+    said: Said,
+    serve: Serve,
+    models: Path,
+    settings: Settings,
+    run: Run,
+) -> None:
+    """Back, and on to another: it is not waited for, and does not become previous, which a server would refuse."""
+    register(run, settings, 3)
+    label(models, {"stable": 2, "previous": 1})
+    (models / "shelver" / "2" / "saved_model.pb").write_bytes(b"junk")
+    address = serve()
+    assert answers(address) == {"stable": None, "canary": None, "previous": 1}
+    done = said(*arguments, "--server", address)
+    assert done.exit_code == 0, done.exception
+    assert "version 2 does not become previous: not every server has it loaded\n" in done.stderr
+    assert labels(models) == after
+    wait_for(lambda: answers(address) == {"stable": None, "canary": None, "previous": None, **after}, 60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "after"),
+    [
+        (("rollback",), {"stable": 2, "previous": 1}, {"stable": 1, "canary": None, "previous": 2}),
+        (("promote",), {"stable": 1, "canary": 2}, {"stable": 2, "canary": None, "previous": 1}),
+        (("canary", "--none"), {"stable": 1, "canary": 2}, {"stable": 1, "canary": None, "previous": None}),
+    ],
+    ids=str,
+)
+def test_the_command_that_is_told_goes_on(
+    arguments: tuple[str, ...],
+    before: Labels,
+    after: dict[str, int | None],
+    said: Said,
+    serve: Serve,
+    models: Path,
+    tmp_path: Path,
+) -> None:
+    """When the labels are written, and a server is late: it names the version, so that it does not turn round."""
+    label(models, before)
+    late = tmp_path / "late.config"
+    shutil.copy(models / FILE, late)
+    address = serve(late)
+    with pytest.raises(RolloutError, match=r"after 0 s: .*; then shelver-trainer .* goes on$") as told:
+        raise said(*arguments, "--server", address, "--timeout", 0).exception
+    _, name, folder, *rest = shlex.split(str(told.value).rpartition("; then ")[2].removesuffix(" goes on"))
+    assert (name, folder) == (arguments[0], str(models))
+    shutil.copy(models / FILE, late)
+    assert said(name, *rest).exit_code == 0
+    assert answers(address) == after
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        (("promote", 3), {"stable": 3, "previous": 1}),
+        (("rollback", 1), {"stable": 1}),
+        (("promote", 2), {"stable": 2, "previous": 1}),
+        (("canary", 2), {"stable": 1, "canary": 2}),
+        (("canary", "--none"), {"stable": 1}),
+    ],
+    ids=str,
+)
+def test_a_file_that_servers_refuse_is_mended(
+    arguments: tuple[object, ...],
+    after: Labels,
+    said: Said,
+    serve: Serve,
+    models: Path,
+    settings: Settings,
+    run: Run,
+) -> None:
+    """One that was restored, or written by hand: it is put back to what they answer, and any command goes on."""
+    register(run, settings, 3)
+    address = serve()
+    label(models, {"stable": 3, "previous": 1})
+    done = said(*arguments, "--server", address)
+    assert done.exit_code == 0, done.exception
+    assert f"a server refuses {models / FILE} (previous is version 1, stable is version 3), so it " in done.stderr
+    assert labels(models) == after
+    assert answers(address) == {"stable": None, "canary": None, "previous": None, **after}
+
+
+def test_nobody_lets_go_of_what_another_has_loaded(
+    said: Said, serve: Serve, models: Path, settings: Settings, run: Run, tmp_path: Path
+) -> None:
+    """A promotion that waits for its version is not undone by another's canary."""
+    register(run, settings, 3)
+    other = tmp_path / "other.config"
+    shutil.copy(models / FILE, other)
+    address = serve(other)
+    with waiting("promote", models, 3, address, settings) as process:
+        assert said("canary", 2, "--no-wait").exit_code == 0
+        shutil.copy(models / FILE, other)
+        wait_for(lambda: labels(models)["stable"] == 3, 60)
+        shutil.copy(models / FILE, other)
+        assert process.wait(60) == 0
+    assert answers(address) == {"stable": 3, "canary": 2, "previous": 1}
 
 
 def test_a_dry_run_writes_nothing(said: Said, serve: Serve, models: Path) -> None:
@@ -201,11 +339,13 @@ def test_a_dry_run_writes_nothing(said: Said, serve: Serve, models: Path) -> Non
 
 
 def test_without_a_server(said: Said, settings: Settings, models: Path, run: Run) -> None:
-    """Labels that a server would refuse to move wait for their version, which is told, and the same command goes on."""
+    """Labels that a server would refuse to move wait for their version, which is told; the same command goes on."""
     register(run, settings, 3)
     done = said("canary", 2, "--no-wait")
     assert f"canary is version 2, stable is version 1 in {models / FILE}\n" in done.stdout
-    with pytest.raises(RolloutError, match="canary stays on version 2 until version 3, which .*run the same"):
+    with pytest.raises(
+        RolloutError, match="canary stays on version 2 until version 3, .*then run .*canary .* 3 --no-wait"
+    ):
         raise said("canary", 3, "--no-wait").exception
     assert labels(models) == {"stable": 1, "canary": 2}
     assert served(read(models / FILE), "shelver").versions == {1, 2, 3}
@@ -214,15 +354,30 @@ def test_without_a_server(said: Said, settings: Settings, models: Path, run: Run
     assert labels(models) == {"stable": 3, "previous": 1}
 
 
+def test_without_waiting_for_a_server(
+    said: Said, serve: Serve, models: Path, settings: Settings, run: Run, tmp_path: Path
+) -> None:
+    """One that answers is believed: a label does not move before it has the version, however often that is wanted."""
+    register(run, settings, 3)
+    late = tmp_path / "late.config"
+    shutil.copy(models / FILE, late)
+    address = serve(late)
+    for _ in range(2):
+        with pytest.raises(RolloutError, match=f"until version 3, .*models 3 --server {address} --no-wait again"):
+            raise said("promote", 3, "--no-wait", "--server", address).exception
+        assert labels(models) == {"stable": 1}
+    shutil.copy(models / FILE, late)
+    wait_for_state(address, 3)
+    assert said("promote", 3, "--no-wait", "--server", address).exit_code == 0
+    assert labels(models) == {"stable": 3, "previous": 1}
+
+
 def test_killed_between_the_steps(said: Said, serve: Serve, models: Path, settings: Settings, tmp_path: Path) -> None:
     """The labels hold, the version is asked for, and the same command goes on."""
     other = tmp_path / "other.config"
     shutil.copy(models / FILE, other)
     address = serve(other)  # which does not follow the file
-    environment = {**os.environ, **settings.environment()}
-    arguments = [*command("shelver-trainer"), "promote", str(models), "2", "--server", address]
-    with subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert "waiting: " in next(line for line in process.stderr if "waiting" in line)
+    with waiting("promote", models, 2, address, settings) as process:
         process.send_signal(signal.SIGKILL)
     assert labels(models) == {"stable": 1}
     assert served(read(models / FILE), "shelver").versions == {1, 2}
@@ -253,6 +408,19 @@ def test_every_replica_counts(said: Said, serve: Serve, models: Path, tmp_path: 
 def wait_for_state(address: str, version: int, state: str = "AVAILABLE") -> None:
     replica = Replica(Settings(serving_address=address), address, "")
     wait_for(lambda: getattr(replica.states("shelver").get(version), "name", "") == state, 60)
+
+
+def test_publishing_a_canary_tells_what_is_next(run: Run, models: Path, settings: Settings, tmp_path: Path) -> None:
+    """Above all, that workers may ask it at once: a trial may be on."""
+    made = replace(run, folder=tmp_path / "run")
+    made.folder.mkdir()
+    made.write()
+    shutil.copy(run.folder / CATEGORIES, made.folder)
+    tiny_network(run).save(made.folder / MODEL)
+    done = CliRunner().invoke(app, ["publish", str(made.folder), str(models), "--label", "canary", "--dry-run"])
+    assert done.exit_code == 0, done.exception
+    assert "next: shelver-worker rollout show tells whether workers ask it at once; then" in done.stdout
+    assert done.stdout.endswith(f"shelver-trainer promote {models} 5\n")
 
 
 def test_versions_wherever_they_are(said: Said, serve: Serve, models: Path, settings: Settings, run: Run) -> None:

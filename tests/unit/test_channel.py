@@ -10,11 +10,11 @@ import pytest
 
 from tests.pictures import encode
 from worker.channel import LARGEST_MESSAGE_BYTES, Channel, Limits, limits
+from worker.contract.serving_api import predict_pb2
 from worker.contract.settings import Settings
 from worker.model import Model
 from worker.pictures import Batch
 from worker.serving import Refused, Serving
-from worker.serving_api import predict_pb2
 from worker.tensors import to_proto
 
 MEGABYTE = 2**20

@@ -72,19 +72,19 @@ def test_commands_start_without_tensorflow() -> None:
     assert not tops(modules_after("import trainer.cli")) & {"tensorflow", "keras", "tensorflow_serving", "celery"}
 
 
-@pytest.mark.parametrize("first", ["worker.serving_api", "tensorflow"])
+@pytest.mark.parametrize("first", ["worker.contract.serving_api", "tensorflow"])
 def test_tensorflow_can_be_imported_too(first: str) -> None:
     """Before or after the stubs, the real TensorFlow works in the same process, and both share one set of messages."""
-    second = "tensorflow" if first == "worker.serving_api" else "worker.serving_api"
+    second = "tensorflow" if first == "worker.contract.serving_api" else "worker.contract.serving_api"
     statements = f"""
 import {first}
 import {second}
 import tensorflow as tf
-from worker.serving_api import predict_pb2
+from worker.contract.serving_api import predict_pb2
 request = predict_pb2.PredictRequest()
 request.inputs["x"].CopyFrom(tf.make_tensor_proto(tf.constant([1.5]) * 2))
 assert tf.make_ndarray(request.inputs["x"]).tolist() == [3.0]
 """
     loaded = modules_after(statements)
     assert "tensorflow.python" in loaded
-    assert "worker.serving_api" in loaded
+    assert "worker.contract.serving_api" in loaded

@@ -120,6 +120,18 @@ def test_what_two_models_make_of_a_page_is_told_by_side(told: CollectorRegistry)
     assert found("shelver_lag_seconds_sum", queue="backfill", since="enqueued") == 0
 
 
+def test_what_alerts_count_begins_at_zero(told: CollectorRegistry) -> None:
+    """Of a series that begins with its first event Prometheus sees no increase."""
+    found = read(told)
+    for queue in Queue:
+        assert found("shelver_pages_total", queue=queue, result="done") == 0
+        assert found("shelver_products_total", queue=queue, result="rejected", side="stable") == 0
+        assert found("shelver_lag_seconds_count", queue=queue, since="enqueued") == 0
+        assert found("shelver_lag_seconds_bucket", queue=queue, since="enqueued", le="5.0") == 0
+    assert found("shelver_retries_total", cause="killed") == 0
+    assert found("shelver_canary_fallbacks_total", cause="model") == 0
+
+
 def test_each_wait_is_told_with_its_cause(told: CollectorRegistry) -> None:
     """As it happens, by the server that is away; what no wait can mend is left to the page that goes back."""
     attempts = []

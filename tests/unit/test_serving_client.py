@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.product import Product
+from worker.contract.serving_api import get_model_metadata_pb2, predict_pb2, tensor_pb2, types_pb2
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature, Tensor, inputs, outputs
 from worker.pictures import Batch
 from worker.serving import REPLICAS_ASKED, Refused, Serving
-from worker.serving_api import get_model_metadata_pb2, predict_pb2, tensor_pb2, types_pb2
 from worker.tensors import DTYPES, describe, from_proto, to_proto
 
 ARRAYS = [

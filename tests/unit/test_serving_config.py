@@ -50,7 +50,7 @@ def test_the_first_label_makes_the_file(tmp_path: Path) -> None:
 
 
 def test_labelled_versions_are_served(tmp_path: Path) -> None:
-    """A version of two labels is listed once; one without a label is served while it is asked for, and no longer."""
+    """A version of two labels is listed once; one that loses its last one goes; one that waits for its first stays."""
     folder = tmp_path / "shelver"
     label(folder, 1, "stable")
     load(folder, [2, 3])
@@ -58,11 +58,13 @@ def test_labelled_versions_are_served(tmp_path: Path) -> None:
     assert now(tmp_path) == Served({"stable": 1}, frozenset({1, 2, 3}))
     with labelled(folder, canary(2)) as labels:
         assert labels == {"stable": 1, "canary": 2}
-    assert now(tmp_path) == Served({"stable": 1, "canary": 2}, frozenset({1, 2}))
-    label(folder, 2, "stable")
-    assert list(read(tmp_path / FILE).model_config_list.config[0].model_version_policy.specific.versions) == [2]
-    label(folder, 2, "stable")
-    assert now(tmp_path).labels == {"stable": 2, "canary": 2}
+    assert now(tmp_path) == Served({"stable": 1, "canary": 2}, frozenset({1, 2, 3}))
+    for _ in range(2):
+        label(folder, 2, "stable")
+        specific = read(tmp_path / FILE).model_config_list.config[0].model_version_policy.specific
+        assert (list(specific.versions), now(tmp_path).labels) == ([2, 3], {"stable": 2, "canary": 2})
+    with labelled(folder, lambda labels: labels, alone=True):
+        assert now(tmp_path).versions == {2}
 
 
 def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
@@ -178,14 +180,14 @@ def test_a_canary_comes_and_goes() -> None:
 def test_publishing_takes_no_label_away() -> None:
     """A label that another version has moves only when the server has loaded the new one; the remedy is told."""
     assert first("stable", 1)({}) == first("stable", 1)({"stable": 1}) == {"stable": 1}
-    with pytest.raises(LabelError, match="stable is version 1 already: publish with --label canary.*promote"):
+    with pytest.raises(LabelError, match="stable is version 1 already: publish with --label canary.*promote MODELS V"):
         first("stable", 2)({"stable": 1})
-    with pytest.raises(LabelError, match="canary is version 2 already: publish without --label, and move it"):
+    with pytest.raises(LabelError, match="canary is version 2 already: publish without --label, .*canary MODELS V"):
         first("canary", 3)({"stable": 1, "canary": 2})
 
 
 def test_which_version_is_meant() -> None:
-    """promote takes the canary, rollback the previous one; a version named for rollback must be that, or be back."""
+    """promote takes the canary, rollback the previous one if it is older; a version that is named must be either."""
     labels = {"stable": 2, "previous": 1, "canary": 3}
     assert candidate(labels, "m") == 3
     assert [former(labels, "m", each) for each in (None, 1, 2)] == [1, 1, 2]
@@ -195,3 +197,7 @@ def test_which_version_is_meant() -> None:
         former({"stable": 2}, "m")
     with pytest.raises(LabelError, match="version 3 is not previous"):
         former(labels, "m", 3)
+    labels = {"stable": 1, "previous": 2}
+    assert [former(labels, "m", each) for each in (1, 2)] == [1, 2]
+    with pytest.raises(LabelError, match="older than previous already .*rollback m 1 waits .*rollback m 2 makes"):
+        former(labels, "m")

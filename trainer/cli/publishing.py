@@ -9,6 +9,7 @@ import typer
 
 from trainer.cli.dumps import Dump, Tolerate
 from trainer.cli.progress import measuring
+from trainer.cli.rollout import trial
 from trainer.cli.training import RunFolder
 from trainer.submission.submit import Answers, check_level
 from trainer.submission.submit import submit as write_submission
@@ -65,7 +66,8 @@ def publish(
     if label:
         typer.echo(f"{label} {'would be' if dry_run else 'is'} version {planned.version} in {models / 'models.config'}")
     if label != "stable":
-        typer.echo(f"next: shelver-trainer {f'promote {models}' if label else f'canary {models} {planned.version}'}")
+        following = trial(models, planned.version) if label else f"shelver-trainer canary {models} {planned.version}"
+        typer.echo(f"next: {following}")
 
 
 def submit(

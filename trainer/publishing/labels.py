@@ -25,8 +25,8 @@ def first(label: str, version: int) -> Change:
         if labels.get(label, version) != version:
             how = "without --label" if label == CANARY else f"with --label {CANARY}"
             raise LabelError(
-                f"{label} is version {labels[label]} already: publish {how}, and move it with shelver-trainer "
-                f"{'canary' if label == CANARY else 'promote'}, once the new version is loaded"
+                f"{label} is version {labels[label]} already: publish {how}, then shelver-trainer "
+                f"{'canary' if label == CANARY else 'promote'} MODELS VERSION moves it, once the new version is loaded"
             )
         return {**labels, label: version}
 
@@ -67,25 +67,36 @@ def candidate(labels: Labels, models: object) -> int:
     """Return the version that is canary; LabelError when none is. `models` is the folder, for the remedy."""
     if CANARY not in labels:
         raise LabelError(
-            f"no version is canary ({_told(labels)}): name the version to promote, or try one out with shelver-trainer "
+            f"no version is canary ({told(labels)}): name the version to promote, or try one out with shelver-trainer "
             f"canary {models} VERSION"
         )
     return labels[CANARY]
 
 
 def former(labels: Labels, models: object, version: int | None = None) -> int:
-    """Return the version that is previous, or `version` when it is that, or stable already; else raise LabelError."""
-    if version is not None and version in (labels.get(STABLE), labels.get(PREVIOUS)):
-        return version
-    if version is not None or PREVIOUS not in labels:
-        told = "no version is previous" if version is None else f"version {version} is not previous"
-        raise LabelError(f"{told} ({_told(labels)}): shelver-trainer promote {models} VERSION makes any version stable")
-    return labels[PREVIOUS]
+    """Return the version that is previous, or `version` when it is that, or stable already; else raise LabelError.
+
+    Unless it is named, it must be older than stable: whoever goes back a second time, unawares, would make the newer
+    version stable again that somebody has just left.
+    """
+    back = version or labels.get(PREVIOUS)
+    if back is None or back not in (labels.get(STABLE), labels.get(PREVIOUS)):
+        problem = f"version {version} is not previous" if version else "no version is previous"
+        promote = f"shelver-trainer promote {models} VERSION"
+        raise LabelError(f"{problem} ({told(labels)}): {promote} makes any version stable")
+    if version is None and back > labels.get(STABLE, back):
+        rollback = f"shelver-trainer rollback {models}"
+        raise LabelError(
+            f"stable is older than previous already ({told(labels)}): {rollback} {labels[STABLE]} waits until the "
+            f"servers have it so, {rollback} {back} makes version {back} stable again"
+        )
+    return back
+
+
+def told(labels: Labels) -> str:
+    """Return the labels for a person."""
+    return ", ".join(f"{label} is version {version}" for label, version in sorted(labels.items())) or "none has a label"
 
 
 def _left(labels: Labels) -> Labels:
     return {label: version for label, version in labels.items() if label != CANARY}
-
-
-def _told(labels: Labels) -> str:
-    return ", ".join(f"{label} is version {version}" for label, version in sorted(labels.items())) or "none has a label"

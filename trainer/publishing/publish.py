@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from trainer.graph import Classifier
 from trainer.publishing import export, registry, serving_config
@@ -62,7 +62,6 @@ def plan(
     _check_name(name)
     home = models_folder / name
     _check_writable(home)
-    _check_store(database_url)
     with closing(Database(database_url)) as database, database.begin() as connection:
         version = version or _next_version(connection, home, name)
         _check_free(connection, home, name, version)
@@ -132,14 +131,6 @@ def _check_writable(home: Path) -> None:
     there = next(each for each in (home, *home.parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise PublishError(f"{there} is no folder that can be written: choose another for the models")
-
-
-def _check_store(database_url: str) -> None:
-    """Raise PublishError when the store is an SQLite file that is not there: to connect would make an empty one."""
-    url = make_url(database_url)
-    path = url.database if url.get_backend_name() == "sqlite" else None
-    if path and not path.startswith("file:") and not Path(path).exists():
-        raise PublishError(f"the store {path} does not exist (SHELVER_DATABASE_URL): run shelver-worker migrate")
 
 
 def _check_free(connection: Connection, home: Path, name: str, version: int) -> None:

@@ -1,21 +1,25 @@
 """What the replicas of the model server say of a model, each of them by itself, over TensorFlow Serving's gRPC API."""
 
 import socket
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
-from tensorflow_serving.apis import (
+
+from trainer.publishing.loaded import Loaded
+from worker.contract.errors import Unavailable
+from worker.contract.grpc_channel import explain, open_channel
+from worker.contract.serving_api import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
-
-from worker.contract.errors import Unavailable
-from worker.contract.grpc_channel import explain, open_channel
 from worker.contract.settings import Settings
+
+Answer = TypeVar("Answer")
 
 AVAILABLE, END = "AVAILABLE", "END"
 #: what a server says of a label that it does not know, or whose version it has not loaded
@@ -73,6 +77,27 @@ class Replica:
             raise self._unavailable(error) from error
         return int(answer.model_spec.version.value)
 
+    def loaded(self, model: str, labels: Iterable[str]) -> Loaded:
+        """Return which versions it has loaded, and what answers under these labels."""
+        versions = frozenset(number for number, state in self.states(model).items() if state.name == AVAILABLE)
+        answers = {label: self.version_of(model, label) for label in labels}
+        return Loaded(versions, {label: version for label, version in answers.items() if version is not None})
+
+    def lacks_version(self, model: str, version: int) -> str | None:
+        """Return why a version does not answer yet, for a person; None when it is loaded."""
+        state = self.states(model).get(version)
+        if state is not None and state.name == AVAILABLE:
+            return None
+        why = state or "it has not heard of it"
+        return f"the model server at {self.address} has not loaded {model} version {version}: {why}"
+
+    def lacks_label(self, model: str, label: str, version: int | None) -> str | None:
+        """Return what answers under a label in a version's stead, for a person; None when that does."""
+        found = self.version_of(model, label)
+        if found == version:
+            return None
+        return f"the model server at {self.address} has {_say(found)} of {model} as {label}, not {_say(version)}"
+
     def _call(self, stub: Any, method: str, request: Any) -> Any:
         with closing(open_channel(self._settings, self._options)) as channel:
             return getattr(stub(channel), method)(request, timeout=self._settings.connect_timeout_seconds)
@@ -102,3 +127,22 @@ def replicas(settings: Settings) -> list[Replica]:
     first = min(family for family, _ in found)
     places = sorted(f"[{ip}]" if ":" in ip else ip for family, ip in found if family == first)
     return [Replica(settings, f"{place}:{port}", name) for place in places]
+
+
+def asked(settings: Settings, question: Callable[[Replica], Answer]) -> dict[str, Answer | Unavailable]:
+    """Return by address what each replica behind SHELVER_SERVING_ADDRESS answers, or that it does not."""
+    answers: dict[str, Answer | Unavailable] = {}
+    try:
+        found = replicas(settings)
+    except Unavailable as error:
+        return {settings.serving_address: error}
+    for each in found:
+        try:
+            answers[each.address] = question(each)
+        except Unavailable as error:
+            answers[each.address] = error
+    return answers
+
+
+def _say(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"

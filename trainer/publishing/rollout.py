@@ -1,18 +1,19 @@
 """Move a label in two steps that TensorFlow Serving takes: have the version loaded, and once it is, label it.
 
 Each step is one replacement of the config file, so whoever is killed in between leaves labels that hold, and the same
-call goes on.
+call goes on. A file that the servers refuse, as a restored one may be, is first put back to what they answer.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.publishing import registry, serving_config
-from trainer.publishing.labels import Change, Labels
-from trainer.publishing.replicas import AVAILABLE, Replica, replicas
+from trainer.publishing.labels import PREVIOUS, Change, Labels, told
+from trainer.publishing.loaded import Loaded, sound, taken
+from trainer.publishing.replicas import Replica, asked, replicas
 from worker.contract.database import Database
 from worker.contract.errors import ShelverError, Unavailable
 from worker.contract.settings import Settings
@@ -31,7 +32,7 @@ class Rollout:
     #: MODELS/NAME
     folder: Path
     settings: Settings
-    #: how long the servers may take over each step; None asks none of them
+    #: how long the servers may take over each step; None waits for none, and believes those that answer
     timeout_seconds: float | None
     #: given a word when what is waited for changes
     tell: Callable[[str], None]
@@ -40,8 +41,10 @@ class Rollout:
         """Raise RolloutError for a version that is not in the folder."""
         if not (self.folder / str(version)).is_dir():
             there = sorted(int(each.name) for each in self.folder.glob("*") if each.name.isdecimal())
-            told = f"it holds {', '.join(map(str, there))}" if there else "it holds none"
-            raise RolloutError(f"version {version} is not in {self.folder} ({told}): publish it, or name another")
+            held = ", ".join(map(str, there)) or "none"
+            raise RolloutError(
+                f"version {version} is not in {self.folder} (it holds {held}): publish it, or name another"
+            )
 
     def check_registered(self, version: int) -> None:
         """Raise RolloutError for a version that the store does not know, Unavailable when the store does not answer."""
@@ -63,87 +66,85 @@ class Rollout:
 
     def plan(self, change: Change) -> Labels:
         """Return the labels that `move` would leave; raises what it would raise before its first step."""
-        after = change(self.labels())
-        if self.timeout_seconds is not None:
-            try:
-                for each in replicas(self.settings):
-                    each.states(self.folder.name)
-            except Unavailable as error:
-                raise RolloutError(
-                    f"{error}; start it, name it with --server, or have it follow the file later with --no-wait"
-                ) from error
+        servers, silent = self._ask()
+        before = taken(self.labels(), servers)
+        wanted = change(before)
+        if silent and self.timeout_seconds is not None:
+            raise RolloutError(
+                f"{silent}; start it, name it with --server, or have it follow the file later with --no-wait"
+            ) from silent
+        after = sound(before, wanted, servers)
+        if after != wanted:
+            self.tell(f"version {wanted[PREVIOUS]} does not become {PREVIOUS}: not every server has it loaded")
         return after
 
-    def move(self, label: str, change: Change) -> Labels:
+    def move(self, label: str, change: Change, again: str, alone: bool = False) -> Labels:
         """Change the labels, `label` among them, and return them all once every server has them.
 
-        Raises LabelError, ServingConfigError, and RolloutError when a server does not answer at first or does not
-        follow in time, and, where none is asked, when the labels have to wait for what is to be loaded.
+        `again` is the command that goes on, for a person; `alone` lets go of the versions that have no label. Raises
+        LabelError, ServingConfigError, and RolloutError when a server does not answer at first or does not follow in
+        time, and, where none is waited for, when the label has to wait for what is to be loaded.
         """
-        after, now = self.plan(change), self._served()
-        moved = {version for each, version in after.items() if now.labels.get(each) != version}
-        if missing := moved - now.versions:
-            self._load(missing, after)
-        self._wait(lambda replica: _not_loaded(replica, self.folder.name, moved))
-        with serving_config.labelled(self.folder, change) as labels:
+        model, version = self.folder.name, self.plan(change).get(label)
+        self._load(label, version, again)
+        if version is not None:
+            self._wait(lambda replica: replica.lacks_version(model, version), again)
+        servers, _ = self._ask()
+        with serving_config.labelled(
+            self.folder, lambda labels: sound(labels, change(labels), servers), alone=alone
+        ) as labels:
             pass
-        self._wait(lambda replica: _not_labelled(replica, self.folder.name, label, labels.get(label)))
+        self._wait(lambda replica: replica.lacks_label(model, label, labels.get(label)), again)
         return labels
 
-    def _load(self, missing: set[int], after: Labels) -> None:
-        """Have what is missing loaded. Without asking, a label that is new may wait for its version, others may not."""
-        labels = self.labels()
-        waiting = [each for each, version in after.items() if version in missing and each in labels]
-        if self.timeout_seconds is not None or waiting:
-            serving_config.load(self.folder, missing)
-        if self.timeout_seconds is None and waiting:
+    def _load(self, label: str, version: int | None, again: str) -> None:
+        """Have the version loaded that is to be labelled, by a file that the servers take.
+
+        Without waiting, a label that is new may wait for its version; for one that moves RolloutError is raised.
+        """
+        (servers, _), now = self._ask(), self._served()
+        back = taken(now.labels, servers)
+        if back != now.labels:
+            self.tell(f"a server refuses {self.file} ({told(now.labels)}), so it is put back first ({told(back)})")
+        is_there = version in now.versions and all(version in each.versions for each in servers)
+        must_wait = self.timeout_seconds is None and not is_there and version not in (None, back.get(label, version))
+        wanted = [version] if version and (must_wait or self.timeout_seconds is not None) else []
+        with serving_config.labelled(self.folder, lambda labels: back if labels == now.labels else labels, wanted):
+            pass
+        if must_wait:
             raise RolloutError(
-                f"{waiting[0]} stays on version {labels[waiting[0]]} until version {after[waiting[0]]}, which "
-                f"{self.file} now asks for, is loaded: then run the same command again"
+                f"{label} stays on version {back[label]} until version {version}, which {self.file} now asks for, is "
+                f"loaded: then run {again} again"
             )
 
     def _served(self) -> serving_config.Served:
         config = serving_config.read(self.file)
         return serving_config.served(config, self.folder.name)
 
-    def _wait(self, lacking: Callable[[Replica], str | None]) -> None:
-        """Return once no replica lacks anything, or at once where none is asked; RolloutError when time is up."""
-        began, told = time.monotonic(), None
+    def _ask(self) -> tuple[list[Loaded], Unavailable | None]:
+        """Return what the replicas that answer have, and why the first that does not, does not."""
+        labels = self.labels()
+        answers = asked(self.settings, lambda replica: replica.loaded(self.folder.name, labels)).values()
+        silent = next((each for each in answers if isinstance(each, Unavailable)), None)
+        return [each for each in answers if isinstance(each, Loaded)], silent
+
+    def _wait(self, lacking: Callable[[Replica], str | None], again: str) -> None:
+        """Return once no replica lacks anything, or at once where none is waited for; RolloutError when time is up."""
+        began, last = time.monotonic(), None
         while self.timeout_seconds is not None and (found := self._first_lack(lacking)):
             if time.monotonic() - began >= self.timeout_seconds:
                 raise RolloutError(
                     f"{found}, after {self.timeout_seconds:g} s: see the log of that server, and that it follows "
-                    f"{self.file}; the same command goes on"
+                    f"{self.file}; then {again} goes on"
                 )
-            if found != told:
+            if found != last:
                 self.tell(f"waiting: {found}")
-            told = found
+            last = found
             time.sleep(POLL_SECONDS)
 
     def _first_lack(self, lacking: Callable[[Replica], str | None]) -> str | None:
         """Return what the first replica that lacks something lacks, be it that it answers."""
         try:
-            return next((told for each in replicas(self.settings) if (told := lacking(each))), None)
+            return next((lack for each in replicas(self.settings) if (lack := lacking(each))), None)
         except Unavailable as error:  # it did answer at first: it may be starting again
             return str(error)
-
-
-def _not_loaded(replica: Replica, model: str, versions: Iterable[int]) -> str | None:
-    states = replica.states(model)
-    for version in sorted(versions):
-        state = states.get(version)
-        if state is None or state.name != AVAILABLE:
-            told = state or "it has not heard of it"
-            return f"the model server at {replica.address} has not loaded {model} version {version}: {told}"
-    return None
-
-
-def _not_labelled(replica: Replica, model: str, label: str, version: int | None) -> str | None:
-    found = replica.version_of(model, label)
-    if found == version:
-        return None
-    return f"the model server at {replica.address} has {_say(found)} of {model} as {label}, not {_say(version)}"
-
-
-def _say(version: int | None) -> str:
-    return "no version" if version is None else f"version {version}"

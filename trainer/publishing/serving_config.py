@@ -87,19 +87,26 @@ def _entry(config: ModelServerConfig, folder: Path) -> ModelConfig:
 
 
 @contextmanager
-def labelled(folder: Path, change: Change) -> Iterator[Labels]:
+def labelled(folder: Path, change: Change, also: Iterable[int] = (), alone: bool = False) -> Iterator[Labels]:
     """Change the labels of the model in `folder` (MODELS/NAME), give them all; take that back if the block raises.
 
-    The file is replaced at once, so a server never reads half of it, and one process at a time changes it; one that
-    would stay as it is is left alone. Raises ServingConfigError, and what `change` does.
+    Versions without a label stay, for others wait for them to be loaded, and `also` is added; those go that lose their
+    label now, or, with `alone`, all. The file is replaced at once, so a server never reads half of it, and one process
+    at a time changes it; one that would stay as it is is left alone. Raises ServingConfigError, and what `change` does.
     """
-    with _replaced(folder, lambda config, now: with_labels(config, folder, change(now.labels))) as after:
+
+    def changed(config: ModelServerConfig, now: Served) -> ModelServerConfig:
+        after = change(now.labels)
+        others = now.versions - ({*now.labels.values()} - {*after.values()})
+        return with_labels(config, folder, after, {*also} if alone else {*others, *also})
+
+    with _replaced(folder, changed) as after:
         yield after.labels
 
 
 def load(folder: Path, versions: Iterable[int]) -> None:
     """Have these versions loaded too, without a label; raises ServingConfigError."""
-    with _replaced(folder, lambda config, now: with_labels(config, folder, now.labels, {*now.versions, *versions})):
+    with labelled(folder, lambda labels: labels, versions):
         pass
 
 

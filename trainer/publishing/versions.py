@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.publishing import registry, serving_config
-from trainer.publishing.replicas import END, State, replicas
+from trainer.publishing.replicas import END, State, asked
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable
 from worker.contract.settings import Settings
@@ -83,16 +83,6 @@ def find(folder: Path, settings: Settings) -> Found:
 
 def _states(settings: Settings, model: str) -> tuple[dict[str, dict[int, State]], dict[str, str | None]]:
     """Return what each replica says of the versions, and which replicas say nothing, and why."""
-    states: dict[str, dict[int, State]] = {}
-    servers: dict[str, str | None] = {}
-    try:
-        asked = replicas(settings)
-    except Unavailable as error:
-        return {}, {settings.serving_address: str(error)}
-    for each in asked:
-        try:
-            states[each.address] = each.states(model)
-            servers[each.address] = None
-        except Unavailable as error:
-            servers[each.address] = str(error)
-    return states, servers
+    answers = asked(settings, lambda replica: replica.states(model))
+    states = {address: answer for address, answer in answers.items() if not isinstance(answer, Unavailable)}
+    return states, {address: None if address in states else str(answer) for address, answer in answers.items()}

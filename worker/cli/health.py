@@ -58,7 +58,7 @@ def ready() -> None:
     """
     from worker.status import look
 
-    found = look(configuration.load())
+    found = look(configuration.load(), counts_rejects=False)
     for problem in found.problems():
         typer.echo(f"not ready: {problem}")
     if found.problems():
@@ -71,7 +71,8 @@ def _to_json(found: "Status") -> dict[str, object]:
         "answers": found.answers,
         "queues": None if found.queues is None else [asdict(load) for load in found.queues],
         "products_per_second": found.products_per_second,
-        "rollout": None if found.rollout is None else {"mode": found.rollout.mode, "share": found.rollout.share},
+        "rollout": found.rollout
+        and {"mode": found.rollout.mode, "share": found.rollout.share, "version": found.rollout.version},
         "model": asdict(found.model),
         "dependencies": [asdict(each) for each in found.dependencies],
         "rejects": found.rejects,
@@ -98,9 +99,9 @@ def _print(found: "Status") -> None:
     if found.products_per_second is not None:
         console.print(f"rate: {found.products_per_second:,.1f} products/s over the last whole minute")
     console.print(f"model: {_model(found)}")
-    console.print(f"rollout: {found.rollout or 'unknown'}; {_canary(found)}")
-    if found.rejects is not None:
-        console.print(f"rejects: {sum(found.rejects.values()):,}")
+    rollout = found.rollout.told(found.model.canary_version) if found.rollout else "unknown"
+    console.print(f"rollout: {rollout}; {_canary(found)}")
+    console.print(f"rejects: {'unknown' if found.rejects is None else format(sum(found.rejects.values()), ',')}")
     for problem in found.problems():
         console.print(f"problem: {problem}")
 

@@ -31,8 +31,12 @@ RejectsOlderThan = Annotated[
         help="rejects too whose products were tried for the last time longer ago; none when left out",
     ),
 ]
+InUse = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**31 - 1, metavar="VERSION", help="the oldest in use; else the model server is asked"),
+]
 KeepPrevious = Annotated[
-    int, typer.Option(min=0, help="versions before the one in use that stay, so that rolling back costs nothing")
+    int, typer.Option(min=0, help="versions before the oldest in use that stay, so that going back costs nothing")
 ]
 Keep = Annotated[
     list[int] | None,
@@ -46,6 +50,7 @@ Pause = Annotated[
 def prune(
     older_than: OlderThan = None,
     rejects_older_than: RejectsOlderThan = None,
+    in_use: InUse = None,
     keep_previous: KeepPrevious = 2,
     keep: Keep = None,
     pause: Pause = 0.05,
@@ -54,13 +59,16 @@ def prune(
     """Delete predictions of superseded versions, and old rejects.
 
     A product's latest prediction stays, whichever version made it. Of the
-    versions of SHELVER_MODEL_NAME the one in use stays: the oldest that made any
-    of the 1,000 latest predictions stored last, on the last day that has some. So
-    do all newer ones (a canary, a shadow, one that was rolled back) and, of the
-    older ones, the newest --keep-previous that have predictions. The others are
-    superseded: they can be compared no more, and whoever rolls back to one
-    predicts again. Candidates go with their prediction; models and verdicts are
-    not touched.
+    versions of SHELVER_MODEL_NAME those in use stay: the one that workers ask the
+    model server for (SHELVER_SERVING_ADDRESS, SHELVER_MODEL_LABEL), and those that
+    it has under the labels stable, canary and previous. So do all that are newer
+    than the oldest of them, and, of the older ones, the newest --keep-previous that
+    have predictions. The others are superseded: they can be compared no more, and
+    whoever goes back to one predicts again. Candidates go with their prediction;
+    models and verdicts are not touched.
+
+    Nothing goes while the model server does not answer, or has not loaded a version
+    that has a label: wait for it, or name the oldest version in use with --in-use.
 
     A deleted reject is as if its product had never been tried: shelver-producer
     reconcile enqueues it again while it is listed.
@@ -74,9 +82,9 @@ def prune(
     """
     from worker.pruning import Policy, Pruner
 
-    policy = Policy(older_than, rejects_older_than, keep_previous, frozenset(keep or ()))
+    policy = Policy(older_than, rejects_older_than, in_use, keep_previous, frozenset(keep or ()))
     settings, stopped = configuration.load(), stopped_by_signals()
-    with closing(Pruner(settings, policy)) as pruner:
+    with closing(Pruner(settings, policy, read_only=dry_run)) as pruner:
         versions = pruner.versions()
         typer.echo(f"{settings.model_name}: {_tell(versions)}")
         counts = {
@@ -108,16 +116,9 @@ def _delete(pruner: "Pruner", part: "Part", stopped: threading.Event, pause_seco
 
 
 def _tell(versions: "Versions") -> str:
-    if versions.in_use is None:
-        return "no version has a latest prediction, so none is superseded"
-    older = {"stay": versions.staying, "superseded": list(versions.superseded)}
-    return "; ".join(
-        [f"version {versions.in_use} is in use", *(f"{word}: {_list(each)}" for word, each in older.items())]
-    )
-
-
-def _list(versions: list[int]) -> str:
-    return ", ".join(map(str, versions)) or "none"
+    older = {"stay": versions.staying, "superseded": versions.superseded}
+    told = (f"{word}: {', '.join(map(str, each)) or 'none'}" for word, each in older.items())
+    return "; ".join([f"version {versions.in_use} is the oldest in use", *told])
 
 
 COMMANDS = (prune,)

@@ -2,12 +2,12 @@
 
 import json
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import showing
 from worker.cli.reading import Since, reading
+from worker.cli.reported import Report
 from worker.contract.errors import ShelverError
 from worker.rollout import CANARY
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.contract.settings import Settings
     from worker.latency import Latency
     from worker.questions.models import Version
-    from worker.questions.rollout import Criterion, Measured
+    from worker.rollout import Answered
 
 Named = Annotated[
     str | None, typer.Option(metavar="[NAME:]VERSION", help="the version that the label is on when left out")
@@ -46,6 +46,9 @@ def report(
     max_score_psi: Annotated[
         float, typer.Option(min=0, help="how far the scores may shift, by the population stability index")
     ] = 0.25,
+    min_answered: Annotated[
+        float, typer.Option(**LARGEST, help="share of what it was to answer that it must have, since its rollout began")
+    ] = 0.95,
     max_latency_ratio: Annotated[
         float, typer.Option(min=0, help="how many times as long a call of the canary may take, by the medians")
     ] = 1.5,
@@ -56,12 +59,14 @@ def report(
 ) -> None:
     """Compare the canary with the stable model on products that both predicted, and judge whether to promote it.
 
-    Exits with 0 when every criterion passes, else with 1; too few products are a criterion that fails. `rollout shadow`
-    makes products that both predicted, and so does the canary where it answers for what the stable model knew. What is
+    Exits with 0 when every criterion passes, else with 1; too few products are a criterion that fails, and what cannot
+    be judged is told. `rollout shadow` makes products that both predicted, from the same pictures; `rollout canary`
+    makes them only of what the stable model knew and is enqueued again, since a new listing has one answer. What is
     right is what a person's verdict says, or else the seller; it is judged once that is known of --min-products.
+    Answered is of all products in the share, since `rollout canary` or `shadow` was last run.
 
-    --since counts what the canary predicted then or later. After its promotion a canary has lost its label: name both
-    versions, with --no-latency.
+    --since compares what the canary predicted then or later, which leaves out what it knew. After its promotion a
+    canary has lost its label: name both versions, with --no-latency.
 
     $ shelver-worker rollout report --since 2d --max-flips 0.2
 
@@ -72,7 +77,7 @@ def report(
 
         limits = Limits(
             *(min_products, max_flips, {1: min_agreement_level1, 2: min_agreement_level2}),
-            *(max_right_loss, max_score_psi, max_latency_ratio),
+            *(max_right_loss, max_score_psi, min_answered, max_latency_ratio),
         )
         models = (
             _version(settings, connection, stable, settings.model_label),
@@ -82,12 +87,14 @@ def report(
             raise NotMeasured(f"{models[0]} would be compared with itself: name two versions")
         found = measure(connection, *models, since)
     timed = _timed(settings, models, calls) if latency else None
-    criteria = judge(found, limits, timed.ratio if timed else None)
+    answered = _answered(settings, models[1])
+    judgement = judge(found, limits, answered, timed.ratio if timed else None)
+    told = Report(*models, found, answered, timed, judgement)
     if as_json:
-        typer.echo(json.dumps(_to_json(models, found, timed, criteria), indent=2))
+        typer.echo(json.dumps(told.to_json(), indent=2))
     else:
-        _print(models, found, timed, criteria)
-    raise typer.Exit(0 if all(each.passed for each in criteria) else 1)
+        told.print()
+    raise typer.Exit(0 if judgement.passed else 1)
 
 
 def _version(settings: "Settings", connection: "Connection", named: str | None, label: str) -> "Version":
@@ -99,6 +106,15 @@ def _version(settings: "Settings", connection: "Connection", named: str | None, 
         with closing(Serving(settings, label)) as serving:
             named = str(serving.model().version)
     return version(connection, named, settings.model_name)
+
+
+def _answered(settings: "Settings", canary: "Version") -> "Answered | None":
+    from worker.control import Control
+
+    if canary.name != settings.model_name:
+        return None
+    with closing(Control(settings)) as control:
+        return control.answered(canary.version)
 
 
 def _timed(settings: "Settings", models: "tuple[Version, Version]", calls: int) -> "Latency":
@@ -114,51 +130,3 @@ def _timed(settings: "Settings", models: "tuple[Version, Version]", calls: int) 
                 "version out, or add --no-latency"
             )
     return timed
-
-
-def _to_json(
-    models: "tuple[Version, Version]", found: "Measured", timed: "Latency | None", criteria: "list[Criterion]"
-) -> dict[str, Any]:
-    of = found.comparison
-    sides = {
-        name: {"name": model.name, "version": model.version, "right": right, "mean_score": score}
-        for name, model, right, score in zip(
-            ("stable", "canary"), models, (of.old_right, of.new_right), found.mean_scores, strict=True
-        )
-    }
-    seconds = {"stable": timed.stable_seconds, "canary": timed.canary_seconds} if timed else None
-    judged = [{"name": each.name, "value": each.value, "limit": each.limit, "passed": each.passed} for each in criteria]
-    return {
-        **sides,
-        **{"products": of.both, "labelled": of.labelled, "level": found.level, "same": of.same},
-        **{"score_psi": found.score_psi, "flips": [dict(row._mapping) for row in found.flips]},
-        **{"median_seconds": seconds, "criteria": judged, "passed": all(each.passed for each in criteria)},
-    }
-
-
-def _print(
-    models: "tuple[Version, Version]", found: "Measured", timed: "Latency | None", criteria: "list[Criterion]"
-) -> None:
-    stable, canary = models
-    of = found.comparison
-    typer.echo(f"stable {stable}, canary {canary}: {of.both:,} products of both, {of.labelled:,} with a known category")
-    if of.both:
-        showing.print_table(("level", "#the same", "#stable right", "#canary right"), showing.levels(of))
-        columns = ("category of the stable model", "#products", "#left it", "#share", "most of them for", "#products")
-        showing.print_table(columns, map(showing.flip, found.flips))
-        scores = (f"{score:.4f} {name}" for score, name in zip(found.mean_scores, ("stable", "canary"), strict=True))
-        typer.echo(f"mean score at level {found.level}: {', '.join(scores)}")
-    else:
-        typer.echo("shelver-worker rollout shadow has both predict the same products")
-    if timed:
-        typer.echo(
-            f"median call: {1000 * timed.stable_seconds:.1f} ms stable, {1000 * timed.canary_seconds:.1f} canary"
-        )
-    for each in criteria:
-        bound = f"at {'most' if each.is_most else 'least'} {each.limit:,g}"
-        typer.echo(f"{'pass' if each.passed else 'FAIL'}  {each.name:<22} {each.value:>10,.4g}  {bound}")
-    failed = [each.name for each in criteria if not each.passed]
-    if failed:
-        typer.echo(f"FAIL: {', '.join(failed)}; version {canary.version} is not to be promoted yet")
-    else:
-        typer.echo(f"PASS: shelver-trainer promote {canary.version} makes it the stable one")

@@ -1,6 +1,7 @@
 """rollout show, canary, shadow, off, report: try a new model out before all products are asked of it."""
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,8 +16,8 @@ from worker.rollout import CANARY, OFF, Rollout
 app = typer.Typer(
     name="rollout",
     help="Try a new model out on a share of the products, compare it with the stable one, and stop; workers follow "
-    "from their next page on. In order: shelver-trainer canary VERSION, rollout shadow, rollout report, rollout "
-    "canary, rollout report, shelver-trainer promote, rollout off.",
+    "from their next page on. In order: shelver-trainer canary MODELS VERSION, rollout shadow, rollout report, rollout "
+    "canary, rollout report, shelver-trainer promote MODELS, rollout off.",
     no_args_is_help=True,
 )
 
@@ -56,27 +57,28 @@ def show() -> None:
         rollout = control.rollout()
     label = settings.model_label
     asked_by = f"labelled {label}" if label else "the newest, as SHELVER_MODEL_LABEL is not set"
-    canary = _found(settings, CANARY)
-    typer.echo(f"rollout: {rollout}")
-    typer.echo(f"stable, {asked_by}: {_found(settings, label)}")
-    typer.echo(f"canary, labelled {CANARY}: {canary}")
+    stable, canary = _found(settings, label), _found(settings, CANARY)
+    typer.echo(f"rollout: {rollout.told(canary if isinstance(canary, int) else None)}")
+    for named, found in ((f"stable, {asked_by}", stable), (f"canary, labelled {CANARY}", canary)):
+        typer.echo(f"{named}: {f'version {found}' if isinstance(found, int) else f'none: {found}'}")
     if rollout != OFF:
         typer.echo("next: shelver-worker rollout report compares the two, shelver-worker rollout off ends it")
-    elif canary.startswith("version"):
+    elif isinstance(canary, int):
         typer.echo("next: shelver-worker rollout shadow --share 0.05")
     else:
-        typer.echo("next: shelver-trainer canary VERSION")
+        typer.echo("next: shelver-trainer canary MODELS VERSION")
 
 
 @app.command()
 def canary(share: Share = 0.05) -> None:
     """Have the canary, instead of the stable model, answer for a share of the products.
 
-    What it answers counts: it is the product's latest prediction. Where it is missing, fails, refuses, or needs more
-    than a quarter of SHELVER_PREDICT_TIMEOUT_SECONDS, the stable model answers as ever.
+    What it answers counts: it is the product's latest prediction. Where it is missing, fails or refuses, the stable
+    model answers as ever; so it does for what is left of a page after a quarter of SHELVER_PREDICT_TIMEOUT_SECONDS.
 
-    Refused unless a version is labelled canary, is registered in the store and answers, and SHELVER_MODEL_LABEL is set,
-    here and for the workers: without it they ask for the newest version, which is the canary.
+    It is a rollout of the version that is labelled canary now: one that is labelled so later is asked about nothing
+    until this is run again. Refused unless that version is registered in the store and answers, and SHELVER_MODEL_LABEL
+    is set, here and for the workers: without it they ask for the newest version, which is the canary.
 
     $ shelver-worker rollout canary --share 0.05
     """
@@ -121,7 +123,7 @@ def _begin(rollout: Rollout, does: str) -> None:
     settings = configuration.load()
     stable, tried = _versions(settings)
     with closing(Control(settings)) as control:
-        control.roll_out(rollout)
+        control.roll_out(replace(rollout, version=tried))
     typer.echo(f"{rollout}: version {tried} {does} version {stable}, from each worker's next page on")
     typer.echo("next: shelver-worker rollout report compares the two, shelver-worker rollout off ends it")
 
@@ -145,17 +147,17 @@ def _versions(settings: Settings) -> tuple[int, int]:
     if canary == stable:
         raise NotRolledOut(
             f"version {stable} is labelled both {settings.model_label} and canary: label another with shelver-trainer "
-            "canary VERSION"
+            "canary MODELS VERSION"
         )
     return stable, canary
 
 
-def _found(settings: Settings, label: str) -> str:
-    """Say which version a label is on, or why that cannot be said."""
+def _found(settings: Settings, label: str) -> int | str:
+    """Return which version a label is on, or why that cannot be said."""
     from worker.serving import Serving
 
     try:
         with closing(Serving(settings, label)) as serving:
-            return f"version {serving.model().version}"
+            return serving.model().version
     except ShelverError as error:
-        return f"none: {error}"
+        return str(error)

@@ -38,12 +38,16 @@ SILENCE_SECONDS = 20
 READ_TIMEOUT_SECONDS = 30
 
 
+class NoFile(sqlite3.OperationalError):
+    """The SQLite file that the store would be is not there."""
+
+
 class Database:
     """The SQL store. Build it after fork: a pool does not survive one."""
 
-    def __init__(self, url: str, read_only: bool = False):
+    def __init__(self, url: str, read_only: bool = False, read_seconds: float = READ_TIMEOUT_SECONDS):
         self.address = redact(url)
-        self.engine = make_engine(url, read_only)
+        self.engine = make_engine(url, read_only, read_seconds=read_seconds)
         # The driver's own, which passes SQLAlchemy by where its cursor is used directly, as for COPY.
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
 
@@ -60,28 +64,42 @@ class Database:
         except (DBAPIError, PoolTimeout, self._driver_error) as error:
             raise Unavailable(f"{self.address} fails (SHELVER_DATABASE_URL): {cause(error)}") from error
 
+    @contextmanager
+    def begin_writing(self) -> Iterator[Connection]:
+        """Do the same for who writes by what it has read: on SQLite nobody else writes meanwhile, readers go on.
+
+        There FOR UPDATE is nothing, and the driver begins a transaction no sooner than at its first write.
+        """
+        with self.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
     def close(self) -> None:
         """Close the pool."""
         self.engine.dispose()
 
 
-def make_engine(url: str, read_only: bool = False) -> Engine:
+def make_engine(
+    url: str, read_only: bool = False, may_create: bool = False, read_seconds: float = READ_TIMEOUT_SECONDS
+) -> Engine:
     """Return an engine; parameters never show in its errors. The server itself refuses writes of one that only reads.
 
     SQLite writes ahead (readers never wait), checks foreign keys and syncs every commit, so that a stored
-    prediction outlives a power cut as it does on PostgreSQL.
+    prediction outlives a power cut as it does on PostgreSQL. It makes a file only where it `may_create` one.
     """
     if make_url(url).get_backend_name() == "postgresql":
         options = f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC"
         if read_only:
-            options += f" -c default_transaction_read_only=on -c statement_timeout={READ_TIMEOUT_SECONDS}s"
+            options += f" -c default_transaction_read_only=on -c statement_timeout={round(1000 * read_seconds)}ms"
         silence = {"keepalives_idle": SILENCE_SECONDS, "tcp_user_timeout": 1000 * SILENCE_SECONDS}
         arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": options, **silence}
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
-    if read_only:
+    if not may_create:
         event.listen(engine, "do_connect", _refuse_missing)
+    if read_only:
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
     return engine
 
@@ -109,7 +127,7 @@ def _refuse_missing(_: object, __: object, arguments: Sequence[Any], ___: object
     """SQLite makes a file of any name that it is told, which is no help to who has mistyped one."""
     path = str(arguments[0])
     if path != ":memory:" and not path.startswith("file:") and not Path(path).exists():
-        raise sqlite3.OperationalError(f"there is no file {path}")
+        raise NoFile(f"there is no file {path}")
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

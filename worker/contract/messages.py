@@ -55,7 +55,8 @@ class Page:
     def from_wire(cls, message: object) -> Self:
         """Read what `to_wire` wrote; raises MessageError that names the field at fault, NewerSchema for a later form.
 
-        Ids of a wrong type do not spoil the page: they come back as text and end as rejects.
+        Ids of a wrong type do not spoil the page: they come back as text and end as rejects. Nor does a `listed_at`
+        that is no moment, which only metrics read: it is not known.
         """
         if not isinstance(message, Mapping):
             raise MessageError(f"a page is a JSON object, not a {type(message).__name__}")
@@ -66,19 +67,20 @@ class Page:
             raise (NewerSchema if newer else MessageError)(
                 f"page schema is {schema!r}; this worker reads schema {SCHEMA}"
             )
-        ids, queue = message.get("ids"), message.get("queue")
+        ids, queue, queued_at = message.get("ids"), message.get("queue"), message.get("queued_at")
         if not isinstance(ids, list):
             raise MessageError(f"ids is a {type(ids).__name__}, not a list")
         if not isinstance(queue, str) or queue not in set(Queue):
             raise MessageError(f"queue is {queue!r}, not one of {', '.join(Queue)}")
-        listed_at = None if message.get("listed_at") is None else _moment(message, "listed_at")
-        return cls(tuple(map(_wire_id, ids)), Queue(queue), _moment(message, "queued_at"), listed_at)
+        moment = _moment(queued_at)
+        if moment is None:
+            raise MessageError(f"queued_at is {queued_at!r}, not seconds since the epoch")
+        return cls(tuple(map(_wire_id, ids)), Queue(queue), moment, _moment(message.get("listed_at")))
 
 
-def _moment(message: Mapping[Any, Any], name: str) -> float:
-    value = message.get(name)
+def _moment(value: object) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < YEAR_10000:
-        raise MessageError(f"{name} is {value!r}, not seconds since the epoch")
+        return None
     return float(value)
 
 

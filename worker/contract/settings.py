@@ -26,6 +26,8 @@ HANDBACK_SECONDS = 5
 CALLS_FOR_ONE = 3
 #: calls that may end at their deadline before a page that has waited goes back: those, and one for plain pictures each
 LAST_CALLS = 2 * CALLS_FOR_ONE
+#: of SHELVER_PREDICT_TIMEOUT_SECONDS: what a canary may take of a page, with all its calls
+CANARY_SHARE = 0.25
 
 
 #: names with dots between them, none of which MongoDB could take for an operator
@@ -197,10 +199,11 @@ class Settings(BaseSettings):
     def _times_fit(self) -> Self:
         files = (self.serving_ca_file, self.serving_certificate_file, self.serving_key_file)
         problems = list(mismatches(*files, self.serving_address))
-        last_calls_seconds = LAST_CALLS * self.predict_timeout_seconds + CALLS_FOR_ONE * self.connect_timeout_seconds
+        calls = LAST_CALLS + CANARY_SHARE
+        last_calls_seconds = calls * self.predict_timeout_seconds + CALLS_FOR_ONE * self.connect_timeout_seconds
         if self.wait_limit_seconds + last_calls_seconds >= self.page_soft_limit_seconds:
             problems.append(
-                f"{PREFIX}WAIT_LIMIT_SECONDS plus {LAST_CALLS} x {PREFIX}PREDICT_TIMEOUT_SECONDS plus "
+                f"{PREFIX}WAIT_LIMIT_SECONDS plus {calls} x {PREFIX}PREDICT_TIMEOUT_SECONDS plus "
                 f"{CALLS_FOR_ONE} x {PREFIX}CONNECT_TIMEOUT_SECONDS must stay below {PREFIX}PAGE_TIME_LIMIT_SECONDS "
                 f"less {HANDBACK_SECONDS}, or a waiting page is stopped before it can go back: lower the first or "
                 "raise the last"
@@ -232,6 +235,11 @@ class Settings(BaseSettings):
     def page_soft_limit_seconds(self) -> int:
         """After this long a page is told to stop, and goes back by itself; at the limit its process is killed."""
         return self.page_time_limit_seconds - HANDBACK_SECONDS
+
+    @property
+    def canary_seconds(self) -> float:
+        """How long a page goes without what is asked of a canary; the stable model answers for what is left then."""
+        return CANARY_SHARE * self.predict_timeout_seconds
 
     @property
     def visibility_timeout_seconds(self) -> int:

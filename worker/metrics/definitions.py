@@ -135,6 +135,9 @@ class Metrics:
         self.children_started = counter(
             "shelver_children_started_total", "Child processes started, the first ones included."
         )
+        self.worker_started = gauge(
+            "shelver_worker_started_timestamp_seconds", "Seconds since the epoch at which the worker started."
+        )
         self.resident_memory = gauge(
             "shelver_resident_memory_bytes",
             "Resident memory in bytes: of the main process now, of a child after its last page.",
@@ -150,6 +153,8 @@ class Metrics:
                 self.pages.labels(queue, each)
             for result, side in product(ProductResult, Side):
                 self.products.labels(queue, result, side)
+            for since in Since:
+                self.lag.labels(queue, since)
         for reason in Reason:
             self.rejects.labels(reason)
         for cause in Cause:

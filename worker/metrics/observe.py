@@ -142,6 +142,12 @@ def looked(metrics: Metrics, is_unfit: bool) -> None:
 
 
 @_harmless
+def worker_started(metrics: Metrics) -> None:
+    """Show since when this worker runs; called in its main process."""
+    metrics.worker_started.set_to_current_time()
+
+
+@_harmless
 def child_started(metrics: Metrics) -> None:
     """Count a child process; called in it."""
     metrics.children_started.inc()

@@ -45,6 +45,7 @@ def start(settings: Settings) -> None:
     try:
         _empty(folder)
         observe.turn_on(_shared())
+        observe.worker_started()
     except OSError as error:
         exposition.server_close()
         observe.turn_off(error)

@@ -1,4 +1,4 @@
-"""Two models on the same products: how often they agree, who is right, and what moved where."""
+"""Two models on the same pictures of the same products: how often they agree, who is right, and what moved where."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _old, _new = predictions.alias("old"), predictions.alias("new")
 class Comparison:
     """Two models, product by product. A model of level 2 has no categories of level 3: none is the same, or right."""
 
-    #: products with a prediction of each
+    #: products with a prediction of each from the same pictures
     both: int
     #: level -> those of both where the two name the same category
     same: dict[int, int]
@@ -31,7 +31,10 @@ class Comparison:
 
 
 def compare(connection: Connection, old_id: int, new_id: int, since: datetime | None = None) -> Comparison:
-    """Return how the models with these ids answer the products that both predicted, the new one at `since` or later."""
+    """Return how the models with these ids answer the products that both predicted, the new one at `since` or later.
+
+    A product that was listed anew between the two, with other pictures, is none of them.
+    """
     labelled = TRUTH[3].is_not(None)
     right = [
         func.count().filter(and_(labelled, category_of(model, level) == TRUTH[level]))
@@ -87,7 +90,8 @@ def flips(
 
 
 def _both() -> FromClause:
-    return _old.join(_new, _new.c.product_id == _old.c.product_id)
+    same_pictures = _new.c.fingerprint == _old.c.fingerprint
+    return _old.join(_new, and_(_new.c.product_id == _old.c.product_id, same_pictures))
 
 
 def mean_scores(

@@ -92,12 +92,12 @@ def between_models(
 ) -> Drift:
     """Return how two models differ, at a level, on the products that both predicted, the new one at `since` or later.
 
-    Chance has no part in it: they are the same products.
+    Chance has no part in it: they are the same products, with the same pictures.
     """
     other = predictions.alias("other")
 
     def of(model_id: int, other_id: int) -> list[ColumnElement[bool]]:
-        both = [other.c.product_id == p.product_id, other.c.model_id == other_id]
+        both = [other.c.product_id == p.product_id, other.c.fingerprint == p.fingerprint, other.c.model_id == other_id]
         if since is not None:
             both.append((p if model_id == new_id else other.c).predicted_at >= since)
         return [p.model_id == model_id, exists().where(*both)]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from worker.questions.comparison import Comparison, compare, flips, mean_scores
 from worker.questions.drift import between_models
 from worker.questions.models import Version
+from worker.rollout import Answered
 
 #: categories that products left, the most first
 FLIPS_SHOWN = 10
@@ -28,6 +29,8 @@ class Limits:
     max_right_loss: float
     #: population stability index of the scores
     max_score_psi: float
+    #: of the products in its share that were answered since its rollout began, 0 to 1, by itself
+    min_answered: float
     #: its seconds for a call over the stable model's
     max_latency_ratio: float
 
@@ -63,6 +66,27 @@ class Criterion:
         return self.value <= self.limit if self.is_most else self.value >= self.limit
 
 
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """A criterion without a value."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Each criterion, judged or not."""
+
+    criteria: list[Criterion]
+    not_judged: list[NotJudged]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing that was judged failed."""
+        return all(each.passed for each in self.criteria)
+
+
 def measure(connection: Connection, stable: Version, canary: Version, since: datetime | None = None) -> Measured:
     """Compare them on the products that both predicted, the canary at `since` or later."""
     level, ids = min(stable.level, canary.level), (stable.id, canary.id)
@@ -75,29 +99,43 @@ def measure(connection: Connection, stable: Version, canary: Version, since: dat
     )
 
 
-def judge(found: Measured, limits: Limits, latency_ratio: float | None = None) -> list[Criterion]:
-    """Return every criterion that can be judged; the number of products always can, and fails where it is too small.
+def judge(
+    found: Measured, limits: Limits, answered: Answered | None = None, latency_ratio: float | None = None
+) -> Judgement:
+    """Judge what is known; the number of products always is, and fails where it is too small.
 
-    Who is right is judged once the category of as many products is known, the latency when it was measured.
+    Who is right is judged once the category of as many products is known, how many the canary answered when a rollout
+    of it is known of (none asked is none answered), and the latency when it was measured.
     """
-    return [*_judged(found, limits), *_latency(limits, latency_ratio)]
+    share = (_share(answered.answered, answered.products) or 0.0) if answered else None
+    told = [
+        *_compared(found, limits),
+        _criterion("answered", share, limits.min_answered, "no rollout of it is known of", is_most=False),
+        _criterion("latency ratio", latency_ratio, limits.max_latency_ratio, "it was not measured"),
+    ]
+    return Judgement(
+        [each for each in told if isinstance(each, Criterion)], [each for each in told if isinstance(each, NotJudged)]
+    )
 
 
-def _judged(found: Measured, limits: Limits) -> Iterator[Criterion]:
-    of, level = found.comparison, found.level
+def _compared(found: Measured, limits: Limits) -> Iterator[Criterion | NotJudged]:
+    of, level, none = found.comparison, found.level, "there are no products of both"
     yield Criterion("products", of.both, limits.min_products, is_most=False)
-    if not of.both or found.score_psi is None:
-        return
-    yield Criterion("flips", (of.both - of.same[level]) / of.both, limits.max_flips)
+    yield _criterion("flips", _share(of.both - of.same[level], of.both), limits.max_flips, none)
     for above, least in limits.min_agreement.items():
         if above < level:
-            yield Criterion(f"agreement at level {above}", of.same[above] / of.both, least, is_most=False)
-    if of.labelled and of.labelled >= limits.min_products:
-        loss = (of.old_right[level] - of.new_right[level]) / of.labelled
-        yield Criterion("loss of right answers", loss, limits.max_right_loss)
-    yield Criterion("score shift (PSI)", found.score_psi, limits.max_score_psi)
+            share = _share(of.same[above], of.both)
+            yield _criterion(f"agreement at level {above}", share, least, none, is_most=False)
+    few = f"the category of {of.labelled:,} products is known, fewer than {limits.min_products:,}"
+    loss = _share(of.old_right[level] - of.new_right[level], of.labelled)
+    loss = loss if of.labelled >= limits.min_products else None
+    yield _criterion("loss of right answers", loss, limits.max_right_loss, few)
+    yield _criterion("score shift (PSI)", found.score_psi, limits.max_score_psi, none)
 
 
-def _latency(limits: Limits, ratio: float | None) -> Iterator[Criterion]:
-    if ratio is not None:
-        yield Criterion("latency ratio", ratio, limits.max_latency_ratio)
+def _criterion(name: str, value: float | None, limit: float, why: str, is_most: bool = True) -> Criterion | NotJudged:
+    return NotJudged(name, why) if value is None else Criterion(name, value, limit, is_most)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -28,9 +28,9 @@ from trainer.run import Run
 from worker.catalog import Catalog
 from worker.contract.database import Database
 from worker.contract.product import Product
+from worker.contract.serving_api import predict_pb2
 from worker.contract.settings import Settings
 from worker.contract.tables import categories
-from worker.serving_api import predict_pb2
 from worker.tensors import from_proto
 
 Open = Callable[..., AppTest]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from deploy.local.processes import Processes
 from producer.cursors import Cursor
 from producer.filling import backfill
 from producer.filling import plan as planning
-from producer.filling.backfill import Backfill, each_id
+from producer.filling.backfill import Backfill, Done, each_id
 from producer.filling.backlog import Backlog
 from producer.filling.predicted import NoModel
 from producer.listings import ListingsError
@@ -216,7 +217,7 @@ def test_by_what_a_model_said(
 def test_by_whose_prediction_is_the_latest(
     settings: Settings, listings: Listings, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an old version predicted last, whichever others did before; stopped in between it goes on, none twice."""
+    """What an old version predicted last, whichever others did before; asked for from anywhere on, none twice."""
     from worker import schema
 
     settings = settings.model_copy(update={"database_url": database_url})
@@ -254,6 +255,25 @@ def test_by_whose_prediction_is_the_latest(
 def _stop(work: Backfill, stopped: threading.Event, after: int, _: int) -> None:
     if after < work.done.scanned:
         stopped.set()
+
+
+def test_by_whose_prediction_is_the_latest_begins_at_the_first(
+    said: Said, settings: Settings, listings: Listings
+) -> None:
+    """Whatever was done: after a promotion, a rollback and the next promotion its place says nothing any more."""
+    numbers = list(range(1, 21))
+    listings.insert_many([{"_id": each} for each in numbers])
+    with closing(Database(settings.database_url)) as database:
+        store_tree(database)
+        for identity in numbers:
+            store_prediction(database, identity)
+        plan = planning.of_catalog(settings, Selection(predicted_by=1), database)
+        with closing(Cursor(settings, plan.name)) as cursor:
+            assert cursor.take()
+            cursor.write(asdict(Done(after=15, scanned=15, enqueued=15)))
+            cursor.release()
+    assert said("--predicted-by", "1").stdout == "20 products enqueued on backfill\n"
+    assert ids(queued(settings, Queue.BACKFILL)) == numbers
 
 
 def test_one_word_about_predictions_at_a_time(said: Said, settings: Settings) -> None:

@@ -10,7 +10,13 @@ import sys
 import types
 
 if "tensorflow" in sys.modules:  # whoever has it already need not be tricked
-    from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_service_pb2_grpc,
+        predict_pb2,
+        prediction_service_pb2_grpc,
+    )
 else:
     _spec = importlib.util.find_spec("tensorflow")
     if _spec is None or _spec.submodule_search_locations is None:
@@ -19,11 +25,25 @@ else:
     _bare.__path__ = list(_spec.submodule_search_locations)
     sys.modules["tensorflow"] = _bare
     try:
-        from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+        from tensorflow_serving.apis import (
+            get_model_metadata_pb2,
+            get_model_status_pb2,
+            model_service_pb2_grpc,
+            predict_pb2,
+            prediction_service_pb2_grpc,
+        )
     finally:
         # Removed afterwards: a later `import tensorflow` must find the real one.
         del sys.modules["tensorflow"]
 
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-__all__ = ["get_model_metadata_pb2", "predict_pb2", "prediction_service_pb2_grpc", "tensor_pb2", "types_pb2"]
+__all__ = [
+    "get_model_metadata_pb2",
+    "get_model_status_pb2",
+    "model_service_pb2_grpc",
+    "predict_pb2",
+    "prediction_service_pb2_grpc",
+    "tensor_pb2",
+    "types_pb2",
+]
