@@ -59,16 +59,17 @@ def prune(
     """Delete predictions of superseded versions, and old rejects.
 
     A product's latest prediction stays, whichever version made it. Of the
-    versions of SHELVER_MODEL_NAME those in use stay: the one that workers ask the
-    model server for (SHELVER_SERVING_ADDRESS, SHELVER_MODEL_LABEL), and those that
-    it has under the labels stable, canary and previous. So do all that are newer
-    than the oldest of them, and, of the older ones, the newest --keep-previous that
-    have predictions. The others are superseded: they can be compared no more, and
-    whoever goes back to one predicts again. Candidates go with their prediction;
-    models and verdicts are not touched.
+    versions of SHELVER_MODEL_NAME those in use stay: the one that workers ask
+    the model server for (SHELVER_SERVING_ADDRESS, SHELVER_MODEL_LABEL), and
+    those that it has under the labels stable, canary and previous. So do all
+    that are newer than the oldest of them and, of the older ones, the newest
+    --keep-previous that have predictions. The others are superseded: they can be
+    compared no more, and whoever goes back to one predicts again. Candidates go
+    with their prediction; models and verdicts are not touched.
 
-    Nothing goes while the model server does not answer, or has not loaded a version
-    that has a label: wait for it, or name the oldest version in use with --in-use.
+    Nothing goes while the model server does not answer, or has not loaded a
+    version that has a label: wait for it, or name the oldest version in use with
+    --in-use.
 
     A deleted reject is as if its product had never been tried: shelver-producer
     reconcile enqueues it again while it is listed.

@@ -64,8 +64,9 @@ def test_every_page_is_a_click_away(page: Page, console: Served) -> None:
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A console with a password, on a store that was never migrated."""
     folder = tmp_path_factory.mktemp("locked")
-    settings = Settings(database_url=f"sqlite:///{folder / 'store.db'}", console_password=SECRET)
-    with served(settings, folder) as running:
+    store = folder / "store.db"
+    store.touch()
+    with served(Settings(database_url=f"sqlite:///{store}", console_password=SECRET), folder) as running:
         yield running
 
 
