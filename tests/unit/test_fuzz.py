@@ -1,5 +1,6 @@
 """The fuzz run: a few seconds of it, and that it would find something."""
 
+import signal
 import json
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def test_an_exception_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The input is saved with the seed, and the run goes on with another process."""
     report = Report(seed=3)
-    monkeypatch.setattr(fuzz, "CASE_SECONDS", 0)
+    monkeypatch.setattr(fuzz, "CASE_SECONDS", 0.1)
     with fuzz._child(3) as child:
+        child.process.send_signal(signal.SIGSTOP)
         assert not fuzz._ask(child, report, tmp_path)
     monkeypatch.setattr(fuzz, "CASE_SECONDS", 20)
     with fuzz._child(3) as child:
@@ -65,7 +67,7 @@ def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path, monkeypatch: 
         assert not fuzz._ask(child, report, tmp_path)
     with fuzz._child(3) as child:
         assert fuzz._ask(child, report, tmp_path)
-    assert report.findings[0] == "no answer within 0 s"
+    assert report.findings[0] == "no answer within 0.1 s"
     assert report.findings[1].startswith("the process ended with -9")
     for number in (0, 1):
         kind, data, _ = make_case(3, number)

@@ -129,6 +129,6 @@ def _limits(figures: Figures) -> str:
         ("Redis, pages of 64 (make bench-producer)", produced["enqueueing"]["ids_per_second"]["64"]),
     )
     rows = [(part, f"{rate:,.0f}", f"{rate * DAY_SECONDS / 1e6:,.1f}") for part, rate in rates]
-    growth = ", ".join(f"{stored * day / 1e9:,.1f} GB for {day:,}" for day in (10_000, 1_000_000, 30_000_000))
+    growth = ", ".join(f"{stored * day / 1e9:.2g} GB for {day:,}" for day in (10_000, 1_000_000, 30_000_000))
     told = f"A prediction with its candidates and all indexes takes {stored:,.0f} bytes in PostgreSQL: a day, {growth}."
     return f"{table(('part', 'products a second', 'million a day'), rows)}\n\n{told}"
