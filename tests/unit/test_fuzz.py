@@ -1,7 +1,7 @@
 """The fuzz run: a few seconds of it, and that it would find something."""
 
-import signal
 import json
+import signal
 from pathlib import Path
 
 import pytest
