@@ -84,6 +84,11 @@ def test_a_full_queue_is_answered_before_workers_give_up(batching) -> None:
     assert f"are {pictures * 180 * 180 * 3 / 1e9:.1f} GB" in told
 
 
+def test_as_many_batches_at_once_as_somebody_chose(batching) -> None:
+    """The default is the cores of the whole machine, whatever share of it a container has."""
+    assert 1 <= batching.num_batch_threads.value <= 8
+
+
 def test_batching_adds_little_to_the_wait_of_a_person(batching) -> None:
     """`new` promises a second."""
     assert 0 < batching.batch_timeout_micros.value <= 20_000
