@@ -17,7 +17,8 @@ COPY trainer trainer
 COPY migrations migrations
 COPY deploy deploy
 # Unlike --constraint it reaches the environment that pip builds the package in, too.
-ENV PIP_CONSTRAINT=/project/constraints.txt PIP_CACHE_DIR=/cache
+ENV PIP_CONSTRAINT=/project/constraints.txt
+ENV PIP_CACHE_DIR=/cache
 # Compiled here, since nothing may be written there, and each probe is a process; without dates, so that it is the same
 # wherever it is built.
 RUN --mount=type=cache,target=/cache \

@@ -14,7 +14,8 @@ COPY trainer trainer
 COPY migrations migrations
 COPY deploy deploy
 # Unlike --constraint it reaches the environment that pip builds the package in, too.
-ENV PIP_CONSTRAINT=/project/constraints.txt PIP_CACHE_DIR=/cache
+ENV PIP_CONSTRAINT=/project/constraints.txt
+ENV PIP_CACHE_DIR=/cache
 RUN --mount=type=cache,target=/cache \
     python -m venv --without-pip /opt/shelver \
     && python -m pip --python /opt/shelver/bin/python install ".[trainer]" "${TENSORFLOW}"
