@@ -4,21 +4,20 @@ It is kept beside the queues because it is worth as much as they are: when Redis
 it speaks of.
 """
 
-import json
 import time
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import redis
 
 from worker.contract.errors import Unavailable
-from worker.contract.messages import MessageError, Page, Queue
+from worker.contract.messages import Queue
 from worker.contract.settings import Settings
 from worker.contract.unreachable import reason
 from worker.contract.urls import redact
+from worker.load import Load, load, taken
 from worker.rollout import OFF, Answered, Rollout
 
 PAUSED = "shelver:paused"
@@ -60,20 +59,6 @@ class Attempt:
     def is_suspect(self) -> bool:
         """Whether the page seems to kill whoever takes it."""
         return self.failures >= FAILURES or self.number > STARTS
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one queue holds."""
-
-    queue: Queue
-    is_paused: bool
-    #: pages that wait
-    depth: int
-    #: pages that workers have taken and not finished
-    in_flight: int
-    #: how long the next page in turn has been waiting, or the oldest in flight; None when there is none
-    oldest_seconds: float | None
 
 
 class Control:
@@ -186,10 +171,10 @@ class Control:
             for queue in Queue:
                 calls.llen(queue.value)
                 calls.lindex(queue.value, -1)  # the next in turn
-            paused, taken, *rest = calls.execute()
-        flying = [each for each in map(_taken, taken) if each is not None]
+            paused, entries, *rest = calls.execute()
+        flying = [each for each in map(taken, entries) if each is not None]
         return [
-            _load(queue, queue.value in paused, rest[2 * place], rest[2 * place + 1], flying)
+            load(queue, queue.value in paused, rest[2 * place], rest[2 * place + 1], flying)
             for place, queue in enumerate(Queue)
         ]
 
@@ -212,27 +197,3 @@ def _count(calls: redis.client.Pipeline, answered: Answered) -> None:
     calls.hincrby(key, "products", answered.products)
     calls.hincrby(key, "answered", answered.answered)
     calls.expire(key, ANSWERED_KEPT_SECONDS)
-
-
-def _load(queue: Queue, is_paused: bool, depth: int, first: str | None, flying: list[tuple[str, float | None]]) -> Load:
-    mine = [moment for name, moment in flying if name == queue.value]
-    moments = [moment for moment in [*mine, _queued_at(first)] if moment is not None]
-    return Load(queue, is_paused, depth, len(mine), max(0.0, time.time() - min(moments)) if moments else None)
-
-
-def _taken(entry: str) -> tuple[str, float | None] | None:
-    """Read a value of Celery's hash of unacknowledged messages, [message, exchange, queue]: its queue, its age."""
-    try:
-        message, _, queue = json.loads(entry)
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return queue, _queued_at(message)
-
-
-def _queued_at(message: Any) -> float | None:
-    """Return when the page of a message, as Celery stores it, was enqueued; None for what is no page."""
-    try:
-        body = (json.loads(message) if isinstance(message, str) else message)["body"]
-        return Page.from_wire(json.loads(b64decode(body))[0][0]).queued_at
-    except (MessageError, ValueError, LookupError, TypeError, RecursionError):
-        return None

@@ -17,7 +17,7 @@ from worker.contract.errors import Unavailable
 from worker.contract.settings import Settings
 
 if TYPE_CHECKING:
-    from worker.control import Load
+    from worker.load import Load
 
 STAMP_SECONDS = 30
 #: a worker with free children that leaves waiting pages alone for longer is stuck

@@ -14,8 +14,9 @@ from worker.contract.errors import ModelUnfit
 from worker.contract.rejects import Reason
 from worker.contract.settings import Settings
 from worker.contract.tables import models
-from worker.control import Control, Load
+from worker.control import Control
 from worker.dependencies import Asked, Dependency
+from worker.load import Load
 from worker.rejected import Choice, counted
 from worker.rollout import CANARY, Rollout
 from worker.serving import Serving

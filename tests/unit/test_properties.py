@@ -27,7 +27,7 @@ from kombu.utils import json as kombu_json
 from worker.contract.dump import CODEC, DumpError, Record, read
 from worker.contract.messages import SCHEMA, MessageError, NewerSchema, Page, Queue
 from worker.contract.product import INT64_LIMIT, DocumentError, Product, stand_in_id, to_product_id
-from worker.control import _queued_at
+from worker.load import queued_at
 
 #: more than the reject's reader wants to see, and more than any detail of ours has
 LONGEST_DETAIL = 3000
@@ -210,7 +210,7 @@ MESSAGES = st.one_of(
 @given(MESSAGES)
 def test_the_age_of_any_message_is_a_moment_or_unknown(message: object) -> None:
     """`status` looks at whatever lies on the queues: nothing there may keep it from answering."""
-    found = _queued_at(message)
+    found = queued_at(message)
     assert found is None or (isinstance(found, float) and math.isfinite(found))
 
 
@@ -218,13 +218,13 @@ def test_the_age_of_any_message_is_a_moment_or_unknown(message: object) -> None:
 def test_the_age_of_a_page_is_when_it_was_queued(ids: tuple[int, ...], queue: Queue) -> None:
     """As text, and decoded already, as Celery's hash of unacknowledged pages has it."""
     stored = as_celery_stores([[Page(ids, queue, 1.5).to_wire()], {}, {}])
-    assert _queued_at(stored) == _queued_at(json.loads(stored)) == 1.5
+    assert queued_at(stored) == queued_at(json.loads(stored)) == 1.5
 
 
 @pytest.mark.parametrize("message", ["[" * 5000, json.dumps({"body": base64.b64encode(b"[" * 5000).decode()})])
 def test_a_message_nested_without_end_is_no_page(message: str) -> None:
     """Python's JSON reader gives up at a thousand levels, by an error that is no ValueError."""
-    assert _queued_at(message) is None
+    assert queued_at(message) is None
 
 
 def read_all(path: Path) -> tuple[list[Record], DumpError | None]:

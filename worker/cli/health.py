@@ -11,7 +11,7 @@ from worker.contract import settings as configuration
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from worker.control import Load
+    from worker.load import Load
     from worker.status import Status
 
 

@@ -12,7 +12,8 @@ from worker.contract.errors import ShelverError
 from worker.contract.messages import Queue
 
 if TYPE_CHECKING:
-    from worker.control import Control, Load
+    from worker.control import Control
+    from worker.load import Load
 
 LOOK_SECONDS = 0.5
 #: a worker looks once a second whether a queue is paused, and a page it was just about to take still comes to it

@@ -10,8 +10,8 @@ from deploy.console.operations.history import show_days, show_rejects, show_revi
 from deploy.console.text import plain
 from worker import status
 from worker.contract.messages import Queue
-from worker.control import Load
 from worker.dependencies import Dependency
+from worker.load import Load
 from worker.status import Model, Status
 
 REFRESH_SECONDS = 5
