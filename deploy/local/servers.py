@@ -1,6 +1,8 @@
 """Real servers from pip: mongod as a replica set, and Redis. Each gives way to a URL in the environment."""
 
+import errno
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +19,23 @@ from deploy.local.processes import ProcessError, Processes, Started, tail
 READY_SECONDS = 60
 #: another process may take a free port before we do
 PORT_ATTEMPTS = 3
+#: below those that the system gives to every outgoing connection: there a port is rarely free for long
+PORTS = range(15_000, 30_000)
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback address that nobody uses now, one of PORTS by chance; raises OSError."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            port = secrets.choice(PORTS)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+    raise OSError(errno.EADDRINUSE, f"no free port from {PORTS[0]} to {PORTS[-1]} of 127.0.0.1: stop what holds them")
 
 
 def mongo(processes: Processes, folder: Path, replica_set: bool = True, options: Sequence[str] = ()) -> str:

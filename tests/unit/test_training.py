@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deploy.local.servers import free_port
 from tests.pictures import jpeg, listing
 from trainer.backbones import build as backbones
 from trainer.backbones.weights import WeightsError
@@ -417,19 +417,9 @@ def test_two_devices_of_a_machine_train_as_one(data: Data, tmp_path: Path) -> No
         assert two["loss"] == pytest.approx(one["loss"], rel=0.1)
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def test_two_processes_train_as_one(data: Data, tmp_path: Path) -> None:
     """Through TF_CONFIG, on halves of each batch: one history, near that of a process alone, and one model."""
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     processes = [
         start(
             tmp_path,
