@@ -2,7 +2,10 @@
 
 import io
 import random
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import bson
 import numpy as np
@@ -30,23 +33,39 @@ def _drawn(chance: np.random.Generator) -> bytes:
 def draw(folder: Path, size: float, seed: int = 1) -> tuple[Path, Path]:
     """Write train.bson of about `size` bytes and category_names.csv; return both."""
     folder.mkdir(parents=True, exist_ok=True)
-    dump, categories = folder / "train.bson", folder / "category_names.csv"
+    dump, categories = folder / "train.bson", write_categories(folder / "category_names.csv")
+    with dump.open("wb") as file:
+        for listing in listings(seed):
+            file.write(bson.encode(listing))
+            if file.tell() >= size:
+                break
+    return dump, categories
+
+
+def write_categories(path: Path) -> Path:
+    """Write as many categories as the real tree's, nearly; return the file."""
     rows = [f"{1_000_000_000 + each},L{each % 49},L{each % 483},L{each}\n" for each in range(CATEGORIES)]
-    categories.write_text("category_id,category_level1,category_level2,category_level3\n" + "".join(rows))
+    path.write_text("category_id,category_level1,category_level2,category_level3\n" + "".join(rows))
+    return path
+
+
+def listings(seed: int = 1, copied: float = 0.0) -> Iterator[dict[str, Any]]:
+    """Yield listings without end, ids from 0 on; a share `copied` of them has the very pictures of an earlier one."""
     chance, generator = random.Random(seed), np.random.default_rng(seed)
     pictures = [_drawn(generator) for _ in range(DRAWN)]
-    number = 0
-    with dump.open("wb") as file:
-        for product in range(2**40):
+    number, earlier = 0, []
+    for product in count():
+        if earlier and chance.random() < copied:
+            imgs = chance.choice(earlier)
+        else:
             imgs = []
             for _ in range(chance.choices(*PICTURES)[0]):
                 number += 1
                 imgs.append({"picture": _numbered(chance.choice(pictures), number)})
-            category = Int64(1_000_000_000 + chance.randrange(CATEGORIES))
-            file.write(bson.encode({"_id": Int64(product), "category_id": category, "imgs": imgs}))
-            if file.tell() >= size:
-                break
-    return dump, categories
+            if copied:
+                earlier.append(imgs)
+        category = Int64(1_000_000_000 + chance.randrange(CATEGORIES))
+        yield {"_id": Int64(product), "category_id": category, "imgs": imgs}
 
 
 def _numbered(picture: bytes, number: int) -> bytes:

@@ -85,10 +85,10 @@ def mongo_server(processes: Processes, folder: Path) -> Server:
     return Server(processes, processes.started[-1], url, folder, is_ready)
 
 
-def model_server(processes: Processes, folder: Path) -> Server:
+def model_server(processes: Processes, folder: Path, *options: str) -> Server:
     """A model server of a folder of models; its url is HOST:PORT."""
     port = servers.free_port()
-    command = [sys.executable, "-m", "trainer", "serve", str(folder), "--port", str(port)]
+    command = [sys.executable, "-m", "trainer", "serve", str(folder), "--port", str(port), *options]
     started = processes.start(f"model-{port}", command)
 
     def is_ready() -> bool:
