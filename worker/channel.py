@@ -7,10 +7,12 @@ from typing import Any
 import grpc
 
 from worker.contract.grpc_channel import open_channel
-from worker.contract.serving_api import prediction_service_pb2_grpc
+from worker.contract.serving_api import predict_pb2, prediction_service_pb2_grpc
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
 from worker.model import Model
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 #: a name is looked up again at least this often, so that replicas that were added get their share
 LIFE_SECONDS = 300.0
@@ -70,16 +72,21 @@ class Channel:
         self.limits = Limits()
         self._opened: grpc.Channel | None = None
         self._opened_at = 0.0  # on the monotonic clock
-        self._stub: Any = None
+        self._calls: dict[str, Any] = {}
 
-    def stub(self) -> Any:
-        """Return the prediction service of whichever replica is next."""
+    def call(self, method: str) -> Any:
+        """Return a method of the prediction service of whichever replica is next; Predict takes bytes."""
         if self._opened is None or time.monotonic() - self._opened_at > LIFE_SECONDS:
             self.close()
             self._opened = open_channel(self._settings, self._options())
             self._opened_at = time.monotonic()
-            self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._opened)
-        return self._stub
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(self._opened)
+            read = predict_pb2.PredictResponse.FromString
+            self._calls = {
+                "GetModelMetadata": stub.GetModelMetadata,
+                "Predict": self._opened.unary_unary(PREDICT, response_deserializer=read),
+            }
+        return self._calls[method]
 
     def fit(self, model: Model) -> None:
         """Take messages as large as this model's from now on."""

@@ -9,10 +9,12 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from worker import jpeg
 from worker.contract.product import Product
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
+from worker.wire import Pictures
 
 # Pillow's own limit only warns up to twice its value; ours is a setting and is checked before any decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -51,8 +53,8 @@ class Batch:
     """The rows of one Predict call, every product's pictures together."""
 
     products: list[Product]
-    #: uint8[N, side, side, 3], or N encoded pictures
-    pictures: NDArray[np.uint8] | list[bytes]
+    #: N times uint8[side, side, 3], or N encoded pictures
+    pictures: Pictures
     #: int64[N], which product each row is of: its pictures' key, so that in a batch that the model server merges from
     #: several requests a product counts as one with itself only where its pictures are the same
     product: NDArray[np.int64]
@@ -88,10 +90,9 @@ class Stacker:
             sound.append(product)
             rows += [row for _, row in usable]
             owners += [(product.picture_key, index) for index, _ in usable]
-        pictures = np.stack(rows) if rows and self.signature is Signature.PIXELS else rows
         keys = np.array([key for key, _ in owners], np.int64)
         indices = np.array([index for _, index in owners], np.int32)
-        return Batch(sound, pictures, keys, indices), rejects  # type: ignore[arg-type]
+        return Batch(sound, rows, keys, indices), rejects  # type: ignore[arg-type]
 
     def _sound_pictures(
         self, product: Product, prove: bool
@@ -106,15 +107,35 @@ class Stacker:
         return usable, faults
 
     def _row(self, data: bytes | None, prove: bool) -> NDArray[np.uint8] | bytes:
+        if plain := _plain_jpeg(data, self.settings):
+            sound, header = plain
+            if self.signature is Signature.JPEG and not prove:
+                return sound
+            if image := jpeg.decode(sound, header):
+                return self._sent(image)
         image = open_picture(data, self.settings)
+        if self.signature is Signature.JPEG and image.format == "JPEG" and image.mode in PLAIN_MODES and not prove:
+            return data or b""
+        return self._sent(_decode(image))
+
+    def _sent(self, image: Image.Image) -> NDArray[np.uint8] | bytes:
+        """Return what travels: pixels, or for the graph's decoder, which reads PNG as well, the same without loss."""
+        shown = _fitted(image, self.side)
         if self.signature is Signature.PIXELS:
-            return np.asarray(_decode(image, self.side))
-        if image.format == "JPEG" and image.mode in PLAIN_MODES and data is not None and not prove:
-            return data
-        # The graph's decoder reads PNG as well: pixels that it would see otherwise travel without loss.
+            return np.frombuffer(shown.tobytes(), np.uint8).reshape(shown.height, shown.width, 3)
         lossless = io.BytesIO()
-        _decode(image, self.side).save(lossless, "PNG", compress_level=1)
+        shown.save(lossless, "PNG", compress_level=1)
         return lossless.getvalue()
+
+
+def _plain_jpeg(data: bytes | None, settings: Settings) -> tuple[bytes, jpeg.Header] | None:
+    """Return a plain JPEG within all limits, and its header; None when it takes a closer look."""
+    if data is None or len(data) > settings.max_picture_bytes or not data.startswith(MAGIC["JPEG"]):
+        return None
+    header = jpeg.read(data)
+    if header is None or header.width * header.height > settings.max_picture_pixels or data.count(SCAN) > MOST_SCANS:
+        return None
+    return data, header
 
 
 def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
@@ -143,22 +164,27 @@ def open_picture(data: bytes | None, settings: Settings) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, side: int | None) -> Image.Image:
-    """Return RGB on white, resized to side x side where it is not; the exported graph resizes alike."""
+def _decode(image: Image.Image) -> Image.Image:
+    """Return RGB on white; raises PictureError."""
     try:
         image.load()
         if image.mode.startswith("I"):  # 16 bits of grey; convert alone would turn all but the darkest white
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-        image = image.convert("RGB")
+        return image.convert("RGB")
     except NOT_THE_PICTURES_FAULT:
         raise
     except Exception as error:  # as above
         raise PictureError(Reason.UNDECODABLE, f"is a damaged {image.format} ({error})") from error
-    if side is None or image.size == (side, side):
-        return image
-    return image.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _fitted(image: Image.Image, side: int | None) -> Image.Image:
+    """Return RGB, resized to side x side where it is not; the exported graph resizes alike."""
+    coloured = image if image.mode == "RGB" else image.convert("RGB")
+    if side is None or coloured.size == (side, side):
+        return coloured
+    return coloured.resize((side, side), Image.Resampling.BILINEAR)
 
 
 def groups(products: Iterable[Product], settings: Settings) -> Iterator[list[Product]]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from worker.channel import OVERHEAD_BYTES, ROW_BYTES, Channel
 from worker.contract.errors import ModelUnfit, ShelverError, Unavailable
 from worker.contract.grpc_channel import explain
-from worker.contract.product import Product
 from worker.contract.serving_api import get_model_metadata_pb2, predict_pb2
 from worker.contract.settings import Settings
 from worker.contract.signature import PREFIXES, Signature
@@ -21,6 +20,7 @@ from worker.outcome import Prediction
 from worker.pictures import Batch
 from worker.rollout import CANARY
 from worker.tensors import from_proto, to_proto
+from worker.wire import bytes_of, with_pictures
 
 #: after a refusal; they take turns, so that this reaches each of as many
 REPLICAS_ASKED = 8
@@ -107,18 +107,17 @@ class Serving:
 
     def _check_size(self, batch: Batch) -> None:
         """Raise Refused where gRPC would say RESOURCE_EXHAUSTED, as it does of a server that is worth waiting for."""
-        pictures = batch.pictures
-        size = pictures.nbytes if isinstance(pictures, np.ndarray) else sum(map(len, pictures))
-        if size + len(pictures) * ROW_BYTES + OVERHEAD_BYTES > self._channel.limits.request_bytes:
+        size = bytes_of(batch.pictures)
+        if size + len(batch.pictures) * ROW_BYTES + OVERHEAD_BYTES > self._channel.limits.request_bytes:
             raise Refused(f"{size:,} bytes of pictures are more than one call takes")
 
-    def _request(self, batch: Batch) -> Any:
+    def _request(self, batch: Batch) -> bytes:
         request = self._addressed(predict_pb2.PredictRequest())
         request.model_spec.signature_name = self._settings.model_signature.value
-        name = "pixels" if isinstance(batch.pictures, np.ndarray) else "jpeg"
-        for key, values in ((name, batch.pictures), ("product", batch.product), ("picture", batch.picture)):
+        for key, values in (("product", batch.product), ("picture", batch.picture)):
             request.inputs[key].CopyFrom(to_proto(values))
-        return request
+        name = "pixels" if self._settings.model_signature is Signature.PIXELS else "jpeg"
+        return with_pictures(request, name, batch.pictures)
 
     def _ask_model(self) -> Model:
         return read(self._ask(), self._settings.model_signature, self._say)
@@ -149,7 +148,7 @@ class Serving:
     def _call(self, method: str, request: Any, timeout_seconds: float) -> Any:
         timeout_seconds = min(timeout_seconds, max(0.0, self.deadline - time.monotonic()))
         try:
-            return getattr(self._channel.stub(), method)(request, timeout=timeout_seconds)
+            return self._channel.call(method)(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             code, detail = error.code(), (error.details() or "")[:300]
             if code not in WAITING_HELPS:
@@ -186,37 +185,31 @@ class Serving:
 
 def _predictions(answer: Any, batch: Batch, model: str) -> Iterator[Prediction]:
     version = int(answer.model_spec.version.value)
-    ranked = {level: _ranked(answer.outputs, prefix) for level, prefix in PREFIXES.items()}
-    counted = from_proto(answer.outputs["pictures"])
     firsts = np.flatnonzero(np.diff(batch.product, prepend=~batch.product[:1]))  # a product's pictures are adjacent
     sent = np.diff(firsts, append=len(batch.product))
-    for product, row, count in zip(batch.products, firsts.tolist(), sent.tolist(), strict=True):
-        yield _prediction(product, version, ranked, counted, row, count, model)
+    _check_counts(batch, from_proto(answer.outputs["pictures"])[firsts], sent, model)
+    ranked = {level: _ranked(answer.outputs, prefix, firsts) for level, prefix in PREFIXES.items()}
+    _check_scores(batch, [scores for _, scores in ranked.values()], model)
+    rows = zip(*(zip(ids.tolist(), scores.tolist(), strict=True) for ids, scores in ranked.values()), strict=True)
+    for product, levels, count in zip(batch.products, rows, sent.tolist(), strict=True):
+        best = {level: list(zip(*pair, strict=True)) for level, pair in zip(ranked, levels, strict=True)}
+        yield Prediction(product, version, best[3], best[2][0], best[1][0], count, best)
 
 
-def _ranked(tensors: Any, prefix: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    return from_proto(tensors[f"{prefix}category"]), from_proto(tensors[f"{prefix}score"])
+def _ranked(tensors: Any, prefix: str, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    return from_proto(tensors[f"{prefix}category"])[rows], from_proto(tensors[f"{prefix}score"])[rows]
 
 
-def _prediction(
-    product: Product,
-    version: int,
-    ranked: dict[int, tuple[NDArray[Any], NDArray[Any]]],
-    counted: NDArray[Any],
-    row: int,
-    sent: int,
-    model: str,
-) -> Prediction:
-    if counted[row] != sent:
+def _check_counts(batch: Batch, counted: NDArray[Any], sent: NDArray[np.int64], model: str) -> None:
+    for place in np.flatnonzero(counted != sent)[:1].tolist():
+        product = batch.products[place]
         raise ModelUnfit(
-            f"{model} averaged {counted[row]} pictures of product {product.id} where {sent} were sent: its graph does "
-            "not keep products apart; publish it with shelver-trainer"
+            f"{model} averaged {counted[place]} pictures of product {product.id} where {sent[place]} were sent: its "
+            "graph does not keep products apart; publish it with shelver-trainer"
         )
-    if not all(np.isfinite(scores[row]).all() for _, scores in ranked.values()):
-        raise Refused(f"{model} gives product {product.id} a score that is no number")
-    best = {level: list(_pairs(ids[row], scores[row])) for level, (ids, scores) in ranked.items()}
-    return Prediction(product, version, best[3], best[2][0], best[1][0], sent, best)
 
 
-def _pairs(ids: NDArray[Any], scores: NDArray[Any]) -> Iterable[tuple[int, float]]:
-    return zip(ids.tolist(), scores.tolist(), strict=True)
+def _check_scores(batch: Batch, scores: list[NDArray[Any]], model: str) -> None:
+    sound = np.all([np.isfinite(each).all(axis=1) for each in scores], axis=0)
+    for place in np.flatnonzero(~sound)[:1].tolist():
+        raise Refused(f"{model} gives product {batch.products[place].id} a score that is no number")

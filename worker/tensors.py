@@ -18,16 +18,11 @@ DTYPES = {
 NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
 
-def to_proto(values: NDArray[Any] | list[bytes]) -> Any:
-    """Return a TensorProto: an array by its bytes, strings one by one."""
-    dtype = str(values.dtype) if isinstance(values, np.ndarray) else "bytes"
-    tensor = tensor_pb2.TensorProto(dtype=DTYPES[dtype][0])
-    for size in np.shape(values) if isinstance(values, np.ndarray) else (len(values),):
+def to_proto(values: NDArray[Any]) -> Any:
+    """Return a TensorProto of an array, by its bytes. Pictures have a way of their own (worker/wire.py)."""
+    tensor = tensor_pb2.TensorProto(dtype=DTYPES[str(values.dtype)][0], tensor_content=values.tobytes())
+    for size in values.shape:
         tensor.tensor_shape.dim.add().size = size
-    if isinstance(values, np.ndarray):
-        tensor.tensor_content = values.tobytes()
-    else:
-        tensor.string_val.extend(values)
     return tensor
 
 

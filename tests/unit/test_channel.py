@@ -16,6 +16,7 @@ from worker.model import Model
 from worker.pictures import Batch
 from worker.serving import Refused, Serving
 from worker.tensors import to_proto
+from worker.wire import with_pictures
 
 MEGABYTE = 2**20
 
@@ -25,9 +26,9 @@ def request_bytes(pictures: Any, rows: int) -> int:
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "m" * 100, "serving_default"
     owners = (("product", np.full(rows, -1, np.int64)), ("picture", np.full(rows, 4095, np.int32)))
-    for key, values in (("pixels", pictures), *owners):
+    for key, values in owners:
         request.inputs[key].CopyFrom(to_proto(values))
-    return int(request.ByteSize())
+    return len(with_pictures(request, "pixels", pictures))
 
 
 @pytest.mark.parametrize(("rows", "side"), [(1, 32), (128, 180), (64, 384)])
@@ -87,16 +88,16 @@ def test_nothing_is_opened_before_the_first_call() -> None:
 def test_a_channel_is_opened_anew_when_its_messages_grow_and_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it stays, whatever the model says of itself."""
     channel = Channel(Settings())
-    channel.stub()
+    channel.call("Predict")
     first = channel._opened
     channel.fit(Model(1, 180, 30))
-    channel.stub()
+    channel.call("Predict")
     second = channel._opened
     channel.fit(Model(2, 180, 30))
-    channel.stub()
+    channel.call("Predict")
     assert first is not second is channel._opened
     monkeypatch.setattr("worker.channel.LIFE_SECONDS", -1)
-    channel.stub()
+    channel.call("Predict")
     assert channel._opened is not second
     channel.close()
 

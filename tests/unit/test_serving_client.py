@@ -18,6 +18,7 @@ from worker.contract.signature import Signature, Tensor, inputs, outputs
 from worker.pictures import Batch
 from worker.serving import REPLICAS_ASKED, Refused, Serving
 from worker.tensors import DTYPES, describe, from_proto, to_proto
+from worker.wire import with_pictures
 
 ARRAYS = [
     np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3),
@@ -104,13 +105,11 @@ class Wire:
 
     def __call__(self, request: Any, timeout: float) -> Any:
         assert timeout > 0
-        self.asked.append(request)
+        self.asked.append(predict_pb2.PredictRequest.FromString(request) if isinstance(request, bytes) else request)
         found = self.prepared.pop(0)
         if isinstance(found, Exception):
             raise found
         return found
-
-    GetModelMetadata = Predict = __call__
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         client = Serving(Settings(signature=signature, model_label=model_label), label)
         made.append(client)
         wire = Wire(*prepared)
-        monkeypatch.setattr(client._channel, "stub", lambda: wire)
+        monkeypatch.setattr(client._channel, "call", lambda method: wire)
         return client, wire
 
     yield make
@@ -151,12 +150,28 @@ def test_tensorflow_reads_what_is_written(array: np.ndarray) -> None:
     assert np.array_equal(from_proto(tf.make_tensor_proto(array)), array)
 
 
-def test_tensorflow_reads_the_jpegs() -> None:
-    """Encoded pictures travel as a vector of strings, whatever bytes they hold."""
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        [b"\xff\xd8\xff\0\0", b"", b"x" * 1000],
+        [ARRAYS[0][0], ARRAYS[0][1]],
+        [np.zeros((4, 6, 3), np.uint8)[:, ::2]],
+        [b""],
+    ],
+    ids=["jpeg", "pixels", "a view", "empty"],
+)
+def test_tensorflow_reads_the_pictures(pictures: list[Any]) -> None:
+    """A request put together by hand is one that protobuf reads, with all that protobuf has written of it."""
     import tensorflow as tf
 
-    pictures = [b"\xff\xd8\xff\0\0", b"", b"x" * 1000]
-    assert tf.make_ndarray(to_proto(pictures)).tolist() == pictures
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "shelver"
+    request.inputs["product"].CopyFrom(to_proto(ARRAYS[1]))
+    read = predict_pb2.PredictRequest.FromString(with_pictures(request, "pictures", pictures))
+    found = tf.make_ndarray(read.inputs["pictures"])
+    assert found.tolist() == [each if isinstance(each, bytes) else each.tolist() for each in pictures]
+    assert read.model_spec.name == "shelver"
+    assert np.array_equal(from_proto(read.inputs["product"]), ARRAYS[1])
 
 
 @pytest.mark.parametrize("name", ["uint8", "int32", "int64", "float32"])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from worker.contract.fields import Fields, value_at
@@ -35,6 +35,12 @@ class Product:
     pictures: tuple[bytes | None, ...]
     #: the shelf its seller chose; None for new listings without one
     category_id: int | None = None
+    #: BLAKE2b-128 over the pictures in order, each with its length: the same bytes, the same fingerprint
+    fingerprint: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute the fingerprint, once: it is asked for again and again."""
+        object.__setattr__(self, "fingerprint", _fingerprint(self.pictures))
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], fields: Fields = DUMP_FIELDS) -> Self:
@@ -60,18 +66,17 @@ class Product:
         )
 
     @property
-    def fingerprint(self) -> bytes:
-        """BLAKE2b-128 over the pictures in order, each with its length: the same bytes, the same fingerprint."""
-        digest = hashlib.blake2b(digest_size=16)
-        for picture in self.pictures:
-            digest.update(b"-" if picture is None else len(picture).to_bytes(8, "big"))
-            digest.update(picture or b"")
-        return digest.digest()
-
-    @property
     def picture_key(self) -> int:
         """The first 64 bits of the fingerprint, as the model's input `product`."""
         return int.from_bytes(self.fingerprint[:8], "big", signed=True)
+
+
+def _fingerprint(pictures: tuple[bytes | None, ...]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for picture in pictures:
+        digest.update(b"-" if picture is None else len(picture).to_bytes(8, "big"))
+        digest.update(picture or b"")
+    return digest.digest()
 
 
 def to_product_id(value: object) -> ProductId:
