@@ -41,13 +41,10 @@ class Asking(ABC):
         version = waited("model", self._model).version
         outcome.known, outcome.known_version = waited("known", self._store.known, products, version), version
         known = set(outcome.known)
-        twins = _by_pictures(each for each in products if each.id not in known)
-        copies = waited("known", self._store.copies, [alike[0] for alike in twins.values()], version)
-        for copy in copies:
-            outcome.predictions += [replace(copy, product=twin) for twin in twins.pop(copy.product.fingerprint)]
-        alike_of = {alike[0].id: alike for alike in twins.values()}
+        twins = self._copy([each for each in products if each.id not in known], version, outcome, waited)
+        alike_of = {alike[0].id: alike for alike in twins}
         outcome.copied = len(outcome.predictions)
-        for group in groups((alike[0] for alike in twins.values()), self._settings):
+        for group in groups((alike[0] for alike in twins), self._settings):
             predictions, rejects = self._predict(group, waited, outcome)
             told = [replace(each, product=twin) for each in predictions for twin in alike_of[each.product.id]]
             outcome.predictions += told
@@ -55,6 +52,16 @@ class Asking(ABC):
             outcome.rejects += [
                 replace(each, product_id=twin.id) for each in rejects for twin in alike_of[each.product_id]
             ]
+
+    def _copy(self, products: list[Product], version: int, outcome: Outcome, waited: Patience) -> list[list[Product]]:
+        """Put answers from the store into the outcome; return the others, in groups with the same pictures."""
+        if not self._settings.copy_answers:
+            return [[each] for each in products]
+        twins = _by_pictures(products)
+        copies = waited("known", self._store.copies, [alike[0] for alike in twins.values()], version)
+        for copy in copies:
+            outcome.predictions += [replace(copy, product=twin) for twin in twins.pop(copy.product.fingerprint)]
+        return list(twins.values())
 
     def check(self, pictures: int = 1, times: int = 1) -> Model:
         """Return the model; raise ModelUnfit, or Unavailable, unless it is ours and answers about plain pictures.

@@ -185,7 +185,9 @@ class Serving:
 
 def _predictions(answer: Any, batch: Batch, model: str) -> Iterator[Prediction]:
     version = int(answer.model_spec.version.value)
-    firsts = np.flatnonzero(np.diff(batch.product, prepend=~batch.product[:1]))  # a product's pictures are adjacent
+    # A product's pictures are adjacent and in order; the next product may have the very same ones.
+    begins = (np.diff(batch.product) != 0) | (np.diff(batch.picture) <= 0)
+    firsts = np.flatnonzero(np.concatenate(([True], begins)))
     sent = np.diff(firsts, append=len(batch.product))
     _check_counts(batch, from_proto(answer.outputs["pictures"])[firsts], sent, model)
     ranked = {level: _ranked(answer.outputs, prefix, firsts) for level, prefix in PREFIXES.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, and_, delete, select, tuple_, union_all, update
+from sqlalchemy import Connection, LargeBinary, Select, and_, column, delete, select, tuple_, update, values
 
 from worker.contract.database import Database, among
 from worker.contract.errors import ModelUnfit
@@ -13,9 +13,6 @@ from worker.contract.settings import Settings
 from worker.contract.tables import candidates, models, predictions, rejects
 from worker.outcome import Outcome, Prediction, Side
 from worker.upsert import Row, upsert
-
-#: fingerprints in one statement: SQLite takes 500 parts at most
-LOOKED_UP = 200
 
 
 class NotRegistered(ModelUnfit):
@@ -44,7 +41,8 @@ class Store:
         listed = {product.id: (product.fingerprint, product.category_id) for product in products}
         with self._database.begin() as connection:
             query = select(predictions.c.product_id, predictions.c.fingerprint, predictions.c.listed_category_id).where(
-                predictions.c.model_id == self._model_id(connection, version), predictions.c.product_id.in_(listed)
+                predictions.c.model_id == self._model_id(connection, version),
+                among(connection, predictions.c.product_id, list(listed)),
             )
             found = connection.execute(query).all()
         return [each.product_id for each in found if tuple(each[1:]) == listed[each.product_id]]
@@ -54,17 +52,17 @@ class Store:
 
         No two of `products` may have the same pictures. Raises as `known` does.
         """
+        if not products:
+            return []
         by_pictures = {product.fingerprint: product for product in products}
         with self._database.begin() as connection:
-            model_id = self._model_id(connection, version) if products else 0
-            sources = [
-                source
-                for some in _batched(list(by_pictures), LOOKED_UP)
-                for source in connection.scalars(_any_with(model_id, some))
-            ]
-            rows = connection.execute(_answers(model_id, sources, list(by_pictures))).all() if sources else []
+            model_id = self._model_id(connection, version)
+            sources = [each for each in connection.scalars(_any_with(model_id, list(by_pictures))) if each is not None]
+            rows = connection.execute(_answers(connection, model_id, sources)).all() if sources else []
         answers: dict[int, Prediction] = {}
         for row in rows:
+            if row.fingerprint not in by_pictures:
+                continue  # its pictures were replaced meanwhile
             answer = answers.setdefault(
                 row.product_id,
                 Prediction(
@@ -102,7 +100,8 @@ class Store:
             upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
             upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
             if outcome.answered and not is_shadow:
-                connection.execute(delete(rejects).where(rejects.c.product_id.in_(outcome.answered)))
+                answered = sorted(outcome.answered)
+                connection.execute(delete(rejects).where(among(connection, rejects.c.product_id, answered)))
 
     def _make_latest(self, connection: Connection, outcome: Outcome, ordered: Sequence[Prediction]) -> None:
         """Let nothing else be the latest of what was predicted, and what is known be it."""
@@ -151,20 +150,19 @@ def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) ->
         connection.execute(update(predictions).where(chosen, key[1] == model_id).values(is_latest=True))
 
 
-def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> CompoundSelect[int]:
-    """Select one product for each fingerprint, however many have it."""
-    ones = (
+def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> Select[Any]:
+    """Select one product for each fingerprint, however many have it; null for one that nobody has."""
+    given = values(column("fingerprint", LargeBinary), name="given").data([(each,) for each in fingerprints]).cte()
+    return select(
         select(predictions.c.product_id)
-        .where(predictions.c.model_id == model_id, predictions.c.fingerprint == fingerprint)
+        .where(predictions.c.model_id == model_id, predictions.c.fingerprint == given.c.fingerprint)
         .limit(1)
-        .subquery()
-        for fingerprint in fingerprints
-    )
-    return union_all(*(select(one.c.product_id) for one in ones))
+        .scalar_subquery()
+    ).select_from(given)
 
 
-def _answers(model_id: int, product_ids: Sequence[int], fingerprints: Sequence[bytes]) -> Select[Any]:
-    """Select whole answers, a row for each candidate, best first, of those products that still have these pictures.
+def _answers(connection: Connection, model_id: int, product_ids: Sequence[int]) -> Select[Any]:
+    """Select whole answers of these products, a row for each candidate, best first.
 
     In one statement, because another page may be replacing an answer meanwhile.
     """
@@ -173,18 +171,9 @@ def _answers(model_id: int, product_ids: Sequence[int], fingerprints: Sequence[b
     return (
         select(predictions, *named)
         .join(candidates, same)
-        .where(
-            predictions.c.model_id == model_id,
-            predictions.c.product_id.in_(product_ids),
-            predictions.c.fingerprint.in_(fingerprints),
-        )
+        .where(predictions.c.model_id == model_id, among(connection, predictions.c.product_id, product_ids))
         .order_by(candidates.c.rank)
     )
-
-
-def _batched(values: list[bytes], size: int) -> Iterator[list[bytes]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcome, now: datetime) -> Row:

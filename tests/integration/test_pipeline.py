@@ -235,6 +235,23 @@ def test_a_twin_of_an_earlier_page_gets_its_answer(build: Build, listings: Listi
     assert (sorted(third.known), predicted(third), third.copied, third.pictures) == ([1, 2, 3], [4], 0, 1)
 
 
+def test_without_copies_the_model_is_asked_about_every_product(
+    build: Build, signature: str, listings: Listings, database: Database
+) -> None:
+    """Twins side by side in a call are kept apart, and what an earlier page knows is not looked for."""
+    same = (jpeg(1), jpeg(2))
+    listings.insert_many(
+        [listing(1, *same), listing(2, *same), listing(3, jpeg(1)), listing(4, jpeg(1)), listing(5, *same)]
+    )
+    pipeline = build(signature=signature, copy_answers=False)
+    outcome = pipeline.classify(Page((1, 2, 3, 4)))
+    assert (predicted(outcome), outcome.copied, outcome.pictures) == ([1, 2, 3, 4], 0, 6)
+    assert [each.picture_count for each in outcome.predictions] == [2, 2, 1, 1]
+    assert answer_of(database, 1) == answer_of(database, 2) != answer_of(database, 3)
+    outcome = pipeline.classify(Page((1, 5)))
+    assert (outcome.known, predicted(outcome), outcome.copied, outcome.pictures) == ([1], [5], 0, 2)
+
+
 def test_a_product_on_another_shelf_copies_its_own_answer(build: Build, listings: Listings, database: Database) -> None:
     """A seller who moves a listing gets a new row from the pictures that the model has seen."""
     listings.insert_one(listing(1, category=1000000001))

@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     max_picture_bytes: int = Field(8 * 2**20, ge=1, description="larger pictures are left out, in bytes as stored")
     max_picture_pixels: int = Field(25_000_000, ge=1, description="larger pictures are left out, width times height")
     max_pictures: int = Field(16, ge=1, le=4096, description="pictures of a product that are used, from its first on")
+    copy_answers: bool = Field(
+        True,
+        description="a product whose pictures, byte for byte, the model has seen under another id gets that answer; "
+        "false: the model is asked about every product",
+    )
     predict_timeout_seconds: float = Field(20, gt=0, le=600, description="deadline of one Predict call")
     connect_timeout_seconds: float = Field(
         5, gt=0, le=60, description="how long MongoDB, Redis or the model server may take to answer at all"
