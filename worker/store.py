@@ -4,7 +4,21 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Select, and_, column, delete, select, tuple_, update, values
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    cast,
+    column,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+    values,
+)
 
 from worker.contract.database import Database, among
 from worker.contract.errors import ModelUnfit
@@ -57,7 +71,8 @@ class Store:
         by_pictures = {product.fingerprint: product for product in products}
         with self._database.begin() as connection:
             model_id = self._model_id(connection, version)
-            sources = [each for each in connection.scalars(_any_with(model_id, list(by_pictures))) if each is not None]
+            found = connection.scalars(_any_with(connection, model_id, list(by_pictures)))
+            sources = [each for each in found if each is not None]
             rows = connection.execute(_answers(connection, model_id, sources)).all() if sources else []
         answers: dict[int, Prediction] = {}
         for row in rows:
@@ -98,7 +113,7 @@ class Store:
             rows = [_prediction_row(each, ids, outcome, now) for each in ordered]
             upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
             upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
-            upsert(connection, rejects, _reject_rows(outcome, now), {"attempts": rejects.c.attempts + 1}, {"first_at"})
+            upsert(connection, rejects, _reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
             if outcome.answered and not is_shadow:
                 answered = sorted(outcome.answered)
                 connection.execute(delete(rejects).where(among(connection, rejects.c.product_id, answered)))
@@ -150,9 +165,12 @@ def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) ->
         connection.execute(update(predictions).where(chosen, key[1] == model_id).values(is_latest=True))
 
 
-def _any_with(model_id: int, fingerprints: Sequence[bytes]) -> Select[Any]:
+def _any_with(connection: Connection, model_id: int, fingerprints: Sequence[bytes]) -> Select[Any]:
     """Select one product for each fingerprint, however many have it; null for one that nobody has."""
-    given = values(column("fingerprint", LargeBinary), name="given").data([(each,) for each in fingerprints]).cte()
+    given: Any = values(column("fingerprint", LargeBinary), name="given").data([(each,) for each in fingerprints]).cte()
+    if connection.dialect.name == "postgresql":  # a parameter, not a statement for each number of them
+        arrays = func.unnest(cast(list(fingerprints), ARRAY(LargeBinary)))
+        given = arrays.table_valued("fingerprint", name="given").render_derived()
     return select(
         select(predictions.c.product_id)
         .where(predictions.c.model_id == model_id, predictions.c.fingerprint == given.c.fingerprint)
