@@ -37,7 +37,7 @@ end
 return false
 """
 #: after all queues were found empty: a script cannot wait for a message as BRPOP does
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.02
 SHOWN_CHARACTERS = 500
 
 
@@ -85,7 +85,8 @@ class Channel(redis.Channel):
         if not self._acknowledges:  # answers to Flower or `celery inspect`: to be taken, not kept, and waited for
             super()._brpop_start(timeout)
             return
-        if time.monotonic() - self._found_nothing_at < LOOK_SECONDS:
+        # Half of it: the loop is woken every LOOK_SECONDS, and one that came a moment too soon would wait for the next.
+        if time.monotonic() - self._found_nothing_at < LOOK_SECONDS / 2:
             return
         queues = self._queue_cycle.consume(len(self.active_queues))
         if not queues:

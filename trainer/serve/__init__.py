@@ -11,7 +11,10 @@ accelerators; production runs the real one. Start at `server.serve`.
     snapshot  what is served at one moment, and how a request finds its model
     versions  version folders, version policies, the life of one version
     config    a reload request, checked and read
+    requests  a Predict request off the wire, without copying its pixels
     predict   one loaded SavedModel and a Predict call on it
+    pace      how long a request takes, and whose turn it is, where nothing is computed: serve --pace
+    paced     one loaded SavedModel that answers at a pace
     warmup    the requests that a version answers before it is served
     tensors   TensorProto to numpy and back
     tls       keys and certificates, as TensorFlow Serving's --ssl_config_file has them

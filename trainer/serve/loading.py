@@ -13,12 +13,14 @@ from trainer.serve.versions import ModelFolder, Version, marks_of, version_folde
 
 #: given each version that starts to load
 Announce = Callable[[Version], None]
-Load = Callable[[ModelFolder, Versions, Announce], dict[int, Version]]
+#: given a name, a version and its folder; raises StatusError when it cannot be served
+Open = Callable[[str, int, Path], LoadedModel]
+Load = Callable[[ModelFolder, Versions, Announce, Open], dict[int, Version]]
 
 logger = logging.getLogger("trainer.serve")
 
 
-def load_wanted(config: ModelFolder, before: Versions, announce: Announce) -> dict[int, Version]:
+def load_wanted(config: ModelFolder, before: Versions, announce: Announce, open_model: Open) -> dict[int, Version]:
     """Return the versions that the policy wants, loaded unless they are already, and those that failed to load.
 
     A version that fails makes room for the next older one. It is tried again only once its folder has changed.
@@ -30,14 +32,14 @@ def load_wanted(config: ModelFolder, before: Versions, announce: Announce) -> di
     for number in config.policy.candidates(folders):
         if sum(version.model is not None for version in tried.values()) == config.policy.at_most:
             break
-        tried[number] = _loaded(config.name, number, folders[number], before.get(number), announce)
+        tried[number] = _loaded(config.name, number, folders[number], before.get(number), announce, open_model)
     return tried
 
 
-def load_or_refuse(config: ModelFolder, before: Versions, announce: Announce) -> dict[int, Version]:
+def load_or_refuse(config: ModelFolder, before: Versions, announce: Announce, open_model: Open) -> dict[int, Version]:
     """Do as `load_wanted`, but raise StatusError when no version that the policy wants could be loaded."""
     try:
-        tried = load_wanted(config, before, announce)
+        tried = load_wanted(config, before, announce, open_model)
     except OSError as error:
         raise StatusError(
             grpc.StatusCode.INVALID_ARGUMENT,
@@ -70,7 +72,9 @@ def all_left(versions: Versions) -> dict[int, Version]:
     return {number: version.left() for number, version in versions.items()}
 
 
-def _loaded(name: str, number: int, folder: Path, known: Version | None, announce: Announce) -> Version:
+def _loaded(
+    name: str, number: int, folder: Path, known: Version | None, announce: Announce, open_model: Open
+) -> Version:
     if known and known.model and known.folder == folder:
         return known
     marks = marks_of(folder)
@@ -79,7 +83,7 @@ def _loaded(name: str, number: int, folder: Path, known: Version | None, announc
     if not (known and known.model):
         announce(Version(number, folder, loading=True))
     try:
-        return Version(number, folder, model=LoadedModel.load(name, number, folder))
+        return Version(number, folder, model=open_model(name, number, folder))
     except StatusError as fault:
         if not (known and known.fault and known.fault.message == fault.message):
             logger.warning("%s %d cannot be loaded: %s", name, number, fault.message)

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import model_pb2
 
 from trainer.serve.config import read_file
 from trainer.serve.errors import ServeError, StatusError
-from trainer.serve.loading import Load, all_left, load_or_refuse, load_wanted, merged
+from trainer.serve.loading import Load, Open, all_left, load_or_refuse, load_wanted, merged
 from trainer.serve.predict import LoadedModel
 from trainer.serve.snapshot import Labels, Snapshot, Versions
 from trainer.serve.versions import ModelFolder, State, Version, version_folders
@@ -27,12 +27,13 @@ class Models:
     Requests read the current snapshot; one change at a time makes the next one.
     """
 
-    def __init__(self, folder: Path, config_file: Path | None = None):
+    def __init__(self, folder: Path, config_file: Path | None = None, open_model: Open = LoadedModel.load):
         #: looked through for new models until a reload request names them all
         self._folder: Path | None = None if config_file else folder
         #: read again when it changes
         self._config_file = config_file
         self._config_time = 0
+        self._open_model = open_model
         self._configs: dict[str, ModelFolder] = {}
         self._snapshot = Snapshot()
         self._changing = threading.Lock()
@@ -160,7 +161,7 @@ class Models:
 
     def _changed(self, config: ModelFolder, load: Load) -> Versions:
         before = self._snapshot.models.get(config.name, {})
-        return merged(before, load(config, before, partial(self._announce, config.name)))
+        return merged(before, load(config, before, partial(self._announce, config.name), self._open_model))
 
     def _announce(self, name: str, version: Version) -> None:
         versions = {**self._snapshot.models.get(name, {}), version.number: version}

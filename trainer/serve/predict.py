@@ -7,10 +7,12 @@ the same; only the outputs asked for are computed; and closing it frees the mode
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
@@ -31,14 +33,20 @@ tf.get_logger().addFilter(lambda record: "loader_impl) is deprecated" not in rec
 class LoadedModel:
     """One version of a model, ready to answer; its memory is freed when the last reference goes."""
 
-    def __init__(self, name: str, version: int, session: tf.compat.v1.Session, meta_graph: meta_graph_pb2.MetaGraphDef):
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        session: tf.compat.v1.Session,
+        signatures: Mapping[str, meta_graph_pb2.SignatureDef],
+    ):
         self.name = name
         self.version = version
-        self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+        self.signatures = signatures
         self._session = session
 
-    @classmethod
-    def load(cls, name: str, version: int, folder: Path) -> "LoadedModel":
+    @staticmethod
+    def load(name: str, version: int, folder: Path) -> "LoadedModel":
         """Load a SavedModel and replay its warm-up requests; raise StatusError when it cannot be served."""
         if not tf.saved_model.contains_saved_model(str(folder)):
             raise StatusError(grpc.StatusCode.NOT_FOUND, f"there is no saved_model.pb in {folder}")
@@ -46,7 +54,7 @@ class LoadedModel:
             session = tf.compat.v1.Session(graph=tf.Graph())
             with session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(session, TAGS, str(folder))
-            model = cls(name, version, session, meta_graph)
+            model = LoadedModel(name, version, session, dict(meta_graph.signature_def))
             played = warmup.replay(folder, model.predict)
         except StatusError:
             raise
@@ -59,9 +67,14 @@ class LoadedModel:
         return model
 
     def predict(
-        self, request: predict_pb2.PredictRequest, timeout_seconds: float | None = None
+        self,
+        request: predict_pb2.PredictRequest,
+        timeout_seconds: float | None = None,
+        contents: Mapping[str, memoryview] = MappingProxyType({}),
     ) -> predict_pb2.PredictResponse:
         """Run the request's signature on its inputs; the response holds the outputs of its filter, or all.
+
+        `contents` are those of inputs that are without them in the request; see trainer.serve.requests.
 
         Raises StatusError FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs or a filter that
         do not fit it, DEADLINE_EXCEEDED after `timeout_seconds`, and what the graph itself fails with.
@@ -70,17 +83,14 @@ class LoadedModel:
         signature = self.signatures.get(name)
         if signature is None:
             raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-        fed = self._inputs(signature, request)
-        wanted = [
-            (alias, self._tensor(signature.outputs[alias])) for alias in _outputs(signature, request.output_filter)
-        ]
-        values = self._run([tensor for _, tensor in wanted], fed, timeout_seconds)
+        fed = self._inputs(signature, request, contents)
+        answer = self._answer(name, _outputs(signature, request.output_filter), fed, timeout_seconds)
         response = predict_pb2.PredictResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = self.version
         response.model_spec.signature_name = name
-        for (alias, tensor), value in zip(wanted, values, strict=True):
-            response.outputs[alias].CopyFrom(encode(value, tensor.dtype))
+        for alias, proto in answer.items():
+            response.outputs[alias].CopyFrom(proto)
         return response
 
     def close(self) -> None:
@@ -88,8 +98,11 @@ class LoadedModel:
         self._session.close()
 
     def _inputs(
-        self, signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest
-    ) -> dict[tf.Tensor, np.ndarray]:
+        self,
+        signature: meta_graph_pb2.SignatureDef,
+        request: predict_pb2.PredictRequest,
+        contents: Mapping[str, memoryview],
+    ) -> dict[str, np.ndarray]:
         sent, expected = set(request.inputs), set(signature.inputs)
         missing = expected - sent - set(signature.defaults)
         if missing or sent - expected:
@@ -102,8 +115,21 @@ class LoadedModel:
         for alias, info in signature.inputs.items():
             tensor = self._tensor(info)
             proto = request.inputs[alias] if alias in sent else signature.defaults[alias]
-            fed[tensor] = decode(alias, proto, tensor.dtype, tensor.shape)
+            fed[alias] = decode(alias, proto, tensor.dtype, tensor.shape, contents.get(alias))
         return fed
+
+    def _answer(
+        self, name: str, wanted: list[str], fed: dict[str, np.ndarray], timeout_seconds: float | None
+    ) -> dict[str, tensor_pb2.TensorProto]:
+        """Return the outputs `wanted` of the signature `name`."""
+        signature = self.signatures[name]
+        tensors = [self._tensor(signature.outputs[alias]) for alias in wanted]
+        values = self._run(
+            tensors, {self._tensor(signature.inputs[alias]): value for alias, value in fed.items()}, timeout_seconds
+        )
+        return {
+            alias: encode(value, tensor.dtype) for alias, tensor, value in zip(wanted, tensors, values, strict=True)
+        }
 
     def _tensor(self, info: meta_graph_pb2.TensorInfo) -> tf.Tensor:
         try:

@@ -1,6 +1,7 @@
 """The model server as a whole: compose, start, stop; `serve` runs it as a process."""
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,10 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from trainer.serve.errors import ServeError
 from trainer.serve.models import Models
+from trainer.serve.pace import Pace
+from trainer.serve.paced import paced
+from trainer.serve.predict import LoadedModel
+from trainer.serve.requests import Reading
 from trainer.serve.services import ModelService, PredictionService
 from trainer.serve.tls import credentials
 
@@ -27,6 +32,8 @@ OPTIONS = (
 )
 THREADS_PER_CORE = 4
 
+logger = logging.getLogger("trainer.serve")
+
 
 class ModelServer:
     """A running model server; a context manager that stops it."""
@@ -39,19 +46,21 @@ class ModelServer:
         poll_seconds: float = POLL_SECONDS,
         config_file: Path | None = None,
         ssl_config_file: Path | None = None,
+        pace: Pace | None = None,
     ):
         """Load the models and listen; raise ServeError when there is nothing to serve or nowhere to listen.
 
         Port 0 chooses a free one. With a `config_file` the models and labels that it names are served, and no others;
-        with an `ssl_config_file` clients must speak TLS.
+        with an `ssl_config_file` clients must speak TLS; with a `pace` answers come at that, and are not the models'.
         """
         _check_free(host, port)
         self._credentials = credentials(ssl_config_file) if ssl_config_file else None
-        self._models = Models(models_folder, config_file)
+        self._pace = pace
+        self._models = Models(models_folder, config_file, paced(pace) if pace else LoadedModel.load)
         self._models.start(poll_seconds)
         try:
             self._threads = ThreadPoolExecutor(THREADS_PER_CORE * (os.cpu_count() or 1), thread_name_prefix="answer")
-            self._server = grpc.server(self._threads, options=OPTIONS)
+            self._server = grpc.server(self._threads, interceptors=[Reading()], options=OPTIONS)
             prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
                 PredictionService(self._models), self._server
             )
@@ -61,6 +70,8 @@ class ModelServer:
             self._models.stop()
             raise
         self._server.start()
+        if pace:
+            logger.warning("%s; this is for benchmarks, never for production", pace)
 
     def __enter__(self) -> "ModelServer":
         return self
@@ -71,7 +82,8 @@ class ModelServer:
     def __str__(self) -> str:
         served = [f"{model.name} {model.version}" for model in self._models.served()]
         count = len({model.name for model in self._models.served()})
-        return f"serving {count} model{'' if count == 1 else 's'} on {self.address}: {', '.join(served)}"
+        told = f"serving {count} model{'' if count == 1 else 's'} on {self.address}: {', '.join(served)}"
+        return f"{told}, {self._pace}" if self._pace else told
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Take no more requests, finish those in flight within the grace, cancel the rest, free the models."""
@@ -103,13 +115,14 @@ def serve(
     grace_seconds: float = GRACE_SECONDS,
     config_file: Path | None = None,
     ssl_config_file: Path | None = None,
+    pace: Pace | None = None,
 ) -> None:
     """Serve the models of a folder, or those that a config file names, until SIGINT or SIGTERM.
 
     Requests in flight have `grace_seconds` to finish. Prints one line when ready, with the address and what is served.
     Raises ServeError when it cannot start. To be called on the main thread, where signals arrive.
     """
-    server = ModelServer(models_folder, host, port, poll_seconds, config_file, ssl_config_file)
+    server = ModelServer(models_folder, host, port, poll_seconds, config_file, ssl_config_file, pace)
     stopping = threading.Event()
     # Only now: a signal while models load ends the process at once, for no request is in flight.
     former = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
 from trainer.serve import config
 from trainer.serve.errors import StatusError
 from trainer.serve.models import Models
+from trainer.serve.requests import Received
 
 SIGNATURE_FIELD = "signature_def"
 #: a status travels in the trailing headers, which have little room; TensorFlow Serving cuts here too
@@ -67,12 +68,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._models = models
 
     @_answering
-    def Predict(
-        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> predict_pb2.PredictResponse:
+    def Predict(self, received: Received, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
         """Run a signature of a model, at most until the client's deadline."""
-        _check_spec(request)
-        return self._models.find(request.model_spec).predict(request, context.time_remaining())
+        _check_spec(received.request)
+        model = self._models.find(received.request.model_spec)
+        return model.predict(received.request, context.time_remaining(), received.contents)
 
     @_answering
     def GetModelMetadata(

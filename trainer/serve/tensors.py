@@ -56,12 +56,15 @@ def dtype_name(dtype: int) -> str:
     return types_pb2.DataType.Name(dtype).removeprefix("DT_").lower() if known else f"dtype {dtype}"
 
 
-def decode(name: str, proto: tensor_pb2.TensorProto, dtype: tf.DType, shape: tf.TensorShape) -> np.ndarray:
+def decode(
+    name: str, proto: tensor_pb2.TensorProto, dtype: tf.DType, shape: tf.TensorShape, content: memoryview | None = None
+) -> np.ndarray:
     """Return the array that `proto` holds, as bytes or as typed values, for the input `name` of a signature.
 
-    As in TensorFlow, the last typed value is repeated to fill the shape, none at all means zeros, and values
-    beyond the shape are dropped. Raises StatusError INVALID_ARGUMENT when dtype or shape differ from the signature's
-    or the content does not fit the shape; nothing is allocated before that is known.
+    `content` is the tensor_content of a proto that is without it. As in TensorFlow, the last typed value is repeated
+    to fill the shape, none at all means zeros, and values beyond the shape are dropped. Raises StatusError
+    INVALID_ARGUMENT when dtype or shape differ from the signature's or the content does not fit the shape; nothing is
+    allocated before that is known.
     """
     if proto.dtype != dtype.as_datatype_enum:
         raise _refused(
@@ -76,8 +79,9 @@ def decode(name: str, proto: tensor_pb2.TensorProto, dtype: tf.DType, shape: tf.
         raise _refused(f"tensor parsing error: {name} has no valid shape")
     if not shape.is_compatible_with(dimensions):
         raise _refused(f"Expected input {name} to have shape {shape} but got {tf.TensorShape(dimensions)}")
-    read = _from_content if proto.tensor_content else _from_values
-    return read(name, proto, math.prod(dimensions)).reshape(dimensions)
+    count, content = math.prod(dimensions), content or proto.tensor_content
+    values = _from_content(name, proto.dtype, content, count) if content else _from_values(name, proto, count)
+    return values.reshape(dimensions)
 
 
 def encode(value: object, dtype: tf.DType) -> tensor_pb2.TensorProto:
@@ -102,11 +106,10 @@ def _refused(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def _from_content(name: str, proto: tensor_pb2.TensorProto, count: int) -> np.ndarray:
-    content = proto.tensor_content
-    if proto.dtype == types_pb2.DT_STRING:
-        return _strings(name, content, count)
-    dtype = np.dtype(NUMPY.get(proto.dtype) or tf.as_dtype(proto.dtype).as_numpy_dtype)
+def _from_content(name: str, number: int, content: bytes | memoryview, count: int) -> np.ndarray:
+    if number == types_pb2.DT_STRING:
+        return _strings(name, bytes(content), count)
+    dtype = np.dtype(NUMPY.get(number) or tf.as_dtype(number).as_numpy_dtype)
     if len(content) != count * dtype.itemsize:
         raise _refused(f"tensor parsing error: {name} has {len(content)} bytes for {count * dtype.itemsize}")
     return np.frombuffer(content, dtype)
