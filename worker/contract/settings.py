@@ -99,7 +99,10 @@ class Settings(BaseSettings):
     )
     page_size: int = Field(64, ge=1, le=1000, description="products a page, the unit of work")
     page_linger_seconds: float = Field(
-        0.1, gt=0, le=60, description="how long `watch` waits for a page to fill before it sends what there is"
+        0.1,
+        gt=0,
+        le=60,
+        description="how long `watch` lets a page fill; it sends one as soon as nothing more came for a fifth of that",
     )
     backfill_depth: int = Field(
         1000, ge=1, description="pages that may wait on the queue of backfills before a backfill waits itself"
