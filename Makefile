@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo up down console test test-faults soak fuzz lint audit bench-trainer bench-recipes bench-configs bench-producer bench-analysts bench-scaling format
+.PHONY: help demo up down console test test-faults soak fuzz lint audit bench bench-trainer bench-recipes bench-configs bench-producer bench-analysts bench-scaling format
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -39,6 +39,9 @@ lint: .venv/dev ## style, types, and who may import whom
 
 audit: .venv/dev ## known vulnerabilities of what constraints.txt pins; LENIENT=1 where PyPI's advisories are out of reach
 	@$(BIN)/python -m tests.audit $(if $(LENIENT),--lenient)
+
+bench: .venv/dev ## the whole line against the model alone, half an hour; writes docs/performance*; SMALL=1 tries it, PART= repeats one
+	$(BIN)/python -m tests.benchmarks.bench_performance $(if $(SMALL),--small) $(PART:%=--part %)
 
 bench-trainer: .venv/dev ## how fast and how small the trainer is; writes docs/trainer-bench.json
 	$(BIN)/python -m tests.benchmarks.bench_trainer

@@ -49,8 +49,11 @@ def write_categories(path: Path) -> Path:
     return path
 
 
-def listings(seed: int = 1, copied: float = 0.0) -> Iterator[dict[str, Any]]:
-    """Yield listings without end, ids from 0 on; a share `copied` of them has the very pictures of an earlier one."""
+def listings(seed: int = 1, copied: float = 0.0, pictures_each: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield listings without end, ids from 0 on; a share `copied` of them has the very pictures of an earlier one.
+
+    They have as many pictures as CDiscount's, or `pictures_each`.
+    """
     chance, generator = random.Random(seed), np.random.default_rng(seed)
     pictures = [_drawn(generator) for _ in range(DRAWN)]
     number, earlier = 0, []
@@ -59,7 +62,7 @@ def listings(seed: int = 1, copied: float = 0.0) -> Iterator[dict[str, Any]]:
             imgs = chance.choice(earlier)
         else:
             imgs = []
-            for _ in range(chance.choices(*PICTURES)[0]):
+            for _ in range(pictures_each or chance.choices(*PICTURES)[0]):
                 number += 1
                 imgs.append({"picture": _numbered(chance.choice(pictures), number)})
             if copied:

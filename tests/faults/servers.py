@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from deploy.local import servers
 from deploy.local.processes import Processes, Started, tail
 
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 @dataclass

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -18,11 +19,13 @@ from tests.benchmarks.producer.line import Line
 from tests.benchmarks.scaling.real import publish
 from tests.faults.servers import model_server
 from worker.contract.database import Database
-from worker.contract.messages import Queue
+from worker.contract.messages import Page, Queue
 from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 
-LOOK_SECONDS = 0.005
+LOOK_SECONDS, LOOK_SHARE = 0.005, 0.002
+#: as settings name them
+SIGNATURES = ("pixels", "jpeg")
 INSERTED_AT_ONCE = 500
 #: each child builds its clients at its first page, and the model may compile for a size that it has not met
 WARMING_PAGES = 4
@@ -43,18 +46,33 @@ class Catalog:
         return range(len(self.pictures))
 
 
-def catalog(servers: Line, name: str, products: int, copied: float = 0.0, **settings: object) -> Catalog:
-    """Draw listings, of whose pictures a share is `copied`, into a MongoDB database and return them."""
+def catalog(
+    servers: Line,
+    name: str,
+    products: int,
+    copied: float = 0.0,
+    pictures_each: int | None = None,
+    **settings: object,
+) -> Catalog:
+    """Draw listings, of whose pictures a share is `copied`, into a MongoDB database and return them.
+
+    They have as many pictures as CDiscount's, or `pictures_each`.
+    """
     chosen = servers.settings(name, log_format="json", state_folder=str(servers.folder / f"state-{name}"), **settings)
     categories = dumps.write_categories(servers.folder / f"categories-{name}.csv")
+    drawn = islice(dumps.listings(copied=copied, pictures_each=pictures_each), products)
+    return Catalog(chosen, categories, insert(chosen, drawn))
+
+
+def insert(settings: Settings, drawn: Iterator[dict[str, Any]]) -> list[int]:
+    """Put listings into MongoDB; return how many pictures each has."""
     pictures: list[int] = []
-    drawn = dumps.listings(copied=copied)
-    with MongoClient(chosen.mongo_url) as client:
-        listings = client[chosen.mongo_database][chosen.mongo_collection]
-        while some := list(islice(drawn, min(INSERTED_AT_ONCE, products - len(pictures)))):
+    with MongoClient(settings.mongo_url) as client:
+        listings = client[settings.mongo_database][settings.mongo_collection]
+        while some := list(islice(drawn, INSERTED_AT_ONCE)):
             listings.insert_many(some)
             pictures += [len(each["imgs"]) for each in some]
-    return Catalog(chosen, categories, pictures)
+    return pictures
 
 
 def serve(servers: Line, served: Catalog, backbone: str, *options: str) -> Settings:
@@ -83,34 +101,46 @@ class Run:
     cpu_seconds: float
     #: stage -> seconds by the wall, added up over pages, as the worker logs them
     stages: dict[str, float]
+    #: products whose answer was copied, and pictures that the model was asked about, as the worker logs them
+    copied: int
+    asked: int
 
 
 class Worker:
     """A worker with so many children, warm."""
 
     def __init__(self, servers: Line, served: Catalog, settings: Settings, children: int = 1):
-        self._served, self._settings = served, settings
+        self._served, self.settings = served, settings
         self._pages, self._redis = Pages(settings), redis.Redis.from_url(settings.redis_url)
         self._started = servers.start(settings, "shelver-worker", "run", "--concurrency", str(children))
         self._started.wait_for(r"@\S+ ready")
-        self.process = self._started.process
+        self.process, self.log = self._started.process, self._started.log
         self.classify(served.ids[: WARMING_PAGES * children * settings.page_size])
 
-    def classify(self, ids: Sequence[int]) -> Run:
+    def classify(self, ids: Sequence[int], page_size: int | None = None) -> Run:
         """Empty the store, put `ids` on the queue of backfills in pages, and return when all of them are predicted."""
-        clear(self._settings)
-        read, cpu = self._started.log.stat().st_size, self._cpu_seconds()
+        clear(self.settings)
+        read, cpu, size = self.log.stat().st_size, self._cpu_seconds(), page_size or self.settings.page_size
         started = time.perf_counter()
-        for _ in self._pages.send_all(ids, Queue.BACKFILL):
-            pass
+        for start in range(0, len(ids), size):
+            self._pages.send(Page(tuple(ids[start : start + size]), Queue.BACKFILL))
         while self._redis.llen(Queue.BACKFILL.value) or self._redis.hlen("unacked"):
-            assert self._started.is_running, self._started.log.read_text()[-2000:]
-            time.sleep(LOOK_SECONDS)
+            assert self._started.is_running, self.log.read_text()[-2000:]
+            # As precise as it need be: on two cores who looks takes from what is looked at.
+            time.sleep(max(LOOK_SECONDS, LOOK_SHARE * (time.perf_counter() - started)))
         seconds, cpu = time.perf_counter() - started, self._cpu_seconds() - cpu
-        stored = count(self._settings)
-        assert stored == len(ids), f"{stored:,} of {len(ids):,} are stored: {self._started.log.read_text()[-2000:]}"
+        stored = count(self.settings)
+        assert stored == len(ids), f"{stored:,} of {len(ids):,} are stored: {self.log.read_text()[-2000:]}"
         pictures = sum(self._served.pictures[each] for each in ids)
-        return Run(len(ids), pictures, seconds, cpu, self._stages(read))
+        done = list(self.pages(read))
+        copied, asked = (sum(page[what] for page in done) for what in ("copied", "pictures"))
+        return Run(len(ids), pictures, seconds, cpu, _stages(done), copied, asked)
+
+    def pages(self, start: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield what is logged of each page that is done, from so many bytes of the log on."""
+        for line in self.log.read_bytes()[start:].splitlines():
+            if b'"page done"' in line:
+                yield json.loads(line)
 
     def stop(self) -> None:
         """End it."""
@@ -125,12 +155,13 @@ class Worker:
         gone = main.cpu_times()  # of children that were replaced
         return sum(each.user + each.system for each in own) + gone.children_user + gone.children_system
 
-    def _stages(self, start: int) -> dict[str, float]:
-        seconds: dict[str, float] = {}
-        for line in self._started.log.read_bytes()[start:].splitlines():
-            for stage, taken in json.loads(line)["seconds"].items() if b'"page done"' in line else ():
-                seconds[stage] = seconds.get(stage, 0.0) + taken
-        return seconds
+
+def _stages(pages: Iterable[dict[str, Any]]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for page in pages:
+        for stage, taken in page["seconds"].items():
+            seconds[stage] = seconds.get(stage, 0.0) + taken
+    return seconds
 
 
 @contextmanager
@@ -161,3 +192,11 @@ def jpegs(served: Catalog, ids: Iterable[int]) -> list[bytes]:
         listings = client[served.settings.mongo_database][served.settings.mongo_collection]
         found = {each["_id"]: each for each in listings.find({"_id": {"$in": list(ids)}})}
     return [image["picture"] for each in sorted(found) for image in found[each]["imgs"]]
+
+
+def written(pictures: Iterable[bytes], folder: Path) -> Path:
+    """Write pictures to files whose names sort as they come; return the folder."""
+    folder.mkdir()
+    for number, picture in enumerate(pictures):
+        (folder / f"{number:06}.jpg").write_bytes(picture)
+    return folder

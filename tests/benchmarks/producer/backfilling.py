@@ -44,9 +44,9 @@ def measure(line: Line, sizes: Sizes) -> tuple[list[Goal], dict[str, Any]]:
     settings = line.settings("backfilling")
     _fill(settings, sizes.ids)
     runs = {
-        "drained": _run(line, settings, range(1, sizes.ids + 1)),
-        "consumer rests": _run(line, settings, range(1, sizes.ids + 1), sizes.rest_seconds),
-        "without prediction": _run(line, settings, range(1, sizes.ids + 1, 2), 0, "--without-prediction"),
+        "drained": run(line, settings, range(1, sizes.ids + 1)),
+        "consumer rests": run(line, settings, range(1, sizes.ids + 1), sizes.rest_seconds),
+        "without prediction": run(line, settings, range(1, sizes.ids + 1, 2), 0, "--without-prediction"),
     }
     line.drop(settings)
     figures = {name: trace.figures() for name, trace in runs.items()}
@@ -72,7 +72,7 @@ def _fill(settings: Settings, ids: int) -> None:
             connection.execute(text(statement))
 
 
-def _run(line: Line, settings: Settings, expected: Sequence[int], rest: float = 0, *options: str) -> Trace:
+def run(line: Line, settings: Settings, expected: Sequence[int], rest: float = 0, *options: str) -> Trace:
     """Run the command to its end, take its pages off the queue, and check that each id came once, in order."""
     started, trace = line.start(settings, "shelver-producer", "backfill", *options), Trace()
     _follow(started, settings, trace, rest, REST_AT * len(expected) / settings.page_size)
