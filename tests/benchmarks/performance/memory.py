@@ -125,8 +125,9 @@ def section(figures: Figures) -> str:
 MB (10⁶ bytes) in RAM, what is shared with other processes counted whole: of a child the most that the kernel ever saw,
 amid a page, of the others the most of ten looks a second. Of two looks a second at the children it was {sampled} MB,
 and {parts} with what they share counted in parts. A worker has {figures["imported_megabytes"]:.0f} MB before its first
-page: Python and what it imports here. A child that sends pixels has {pixels:.0f} MB more at most than one that sends JPEG,
-{pixels / call:.1f} times the {call:.1f} MB of pixels in a full call. Growth is of means, of the producers' of medians.
+page: Python and what it imports here. A child that sends pixels has {pixels:.0f} MB more at most than one that sends
+JPEG, {pixels / call:.1f} times the {call:.1f} MB of pixels in a full call. Growth is of means, of the producers' of
+medians.
 
 In Redis {queued["products"]:,} products in {queued["pages"]:,} pages, with ids up to {HIGHEST_ID:,}, took
 {queued["bytes_a_product"]:.1f} bytes each."""

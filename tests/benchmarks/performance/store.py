@@ -59,18 +59,18 @@ def _seconds(size: Figures, way: str = "shelver") -> list[float]:
 
 def _growth(found: Sequence[Figures]) -> Figures:
     """Return how the time of a page grows, measured and by a line over the logarithm of the rows there."""
-    _, first, *_, last = found
+    first, *_, last = larger = found[1:]
     ends = np.log([first["rows"], EXTRAPOLATED * first["rows"] / SIZES[1]])
-    rows = np.log([each["rows"] for each in found])
+    rows = np.log([each["rows"] for each in larger])
 
     def extrapolate(seconds: Sequence[float]) -> float:
         before, after = np.polyval(np.polyfit(rows, seconds, 1), ends)
         return float(after / before)
 
-    by_round = [extrapolate(each) for each in zip(*map(_seconds, found), strict=True)]
+    by_round = [extrapolate(each) for each in zip(*map(_seconds, larger), strict=True)]
     return {
         "growth": ratio(_seconds(last), _seconds(first)),
-        "extrapolated": extrapolate([median(_seconds(each)) for each in found]),
+        "extrapolated": extrapolate([median(_seconds(each)) for each in larger]),
         "extrapolated_by_round": by_round,
     }
 
@@ -89,13 +89,14 @@ def section(figures: Figures) -> str:
 Pages of {size} products that are not there, {rows} rows, their ids at random among those that are, into PostgreSQL: by
 `worker.store.Store`, and by SQLAlchemy's executemany of `INSERT … ON CONFLICT DO UPDATE` in the same steps of one
 transaction. Medians of {len(first["shelver"])} rounds each, in turns, after VACUUM ANALYZE and a checkpoint. What
-PostgreSQL does for a row, its {INDICES} indices and its foreign keys, is the same in both: the more of a page's time it
-is, the nearer to 1 they come. What is no CPU time is waiting, for the disk at commit and for a core. The log has a whole
-block wherever one is changed for the first time after a checkpoint, which in a larger store is nearly everywhere.
+PostgreSQL does for a row, its {INDICES} indices and its foreign keys, is the same in both: the more of a page's time
+it is, the nearer to 1 they come. What is no CPU time is waiting, for the disk at commit and for a core. The log has a
+whole block wherever one is changed for the first time after a checkpoint, in a larger store nearly everywhere. The
+largest has {last["bytes"] / 1e9:.2g} GB, PostgreSQL's `shared_buffers` {last["buffers"]}.
 
 From {first["rows"]:,} to {last["rows"]:,} rows the time of a page grows {figures["growth"]:.2f} times. A line over the
-logarithm of the rows says {figures["extrapolated"]:.2f} times for {EXTRAPOLATED:,}, which is extrapolated; by single
-rounds it is between {least:.2f} and {most:.2f}.
+logarithm of the rows from there on says {figures["extrapolated"]:.2f} times for {EXTRAPOLATED:,}, which is
+extrapolated; by single rounds it is between {least:.2f} and {most:.2f}.
 
 {table(("writers at once", "pages a second", "rows a second", "cores in use by then"), _writers(figures))}
 
@@ -130,8 +131,8 @@ def draw(axes: Axes, figures: Figures) -> None:
     rows = [each["rows"] for each in sizes]
     for way, color, style in (("shelver", BLUE, "o-"), ("executemany", ORANGE, "s-")):
         axes.plot(rows, [1000 * median(_seconds(each, way)) for each in sizes], style, color=color, label=way)
-    line = np.polyfit(np.log(rows), [1000 * median(_seconds(each)) for each in sizes], 1)
-    beyond = [rows[0], EXTRAPOLATED * rows[1] // SIZES[1]]
+    line = np.polyfit(np.log(rows[1:]), [1000 * median(_seconds(each)) for each in sizes[1:]], 1)
+    beyond = [rows[1], EXTRAPOLATED * rows[1] // SIZES[1]]
     axes.plot(beyond, np.polyval(line, np.log(beyond)), ":", color=GREY, label="extrapolated")
     axes.set(title="A page into PostgreSQL", xlabel="rows there", ylabel="milliseconds", xscale="log", ylim=(0, None))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))

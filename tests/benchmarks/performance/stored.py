@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from sqlalchemy import Connection, create_engine, insert, text
 
 from tests.benchmarks import dumps
+from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.producer.line import Line
 from worker.contract.database import Database
 from worker.contract.messages import Page, Queue
@@ -74,6 +75,7 @@ class Stored:
             connection.execute(insert(categories), list(to_rows(tree.categories)))
             connection.execute(text(MODEL))
             self._fill(connection)
+        self.settle()  # or autovacuum would do it, while another store is measured
 
     def settle(self) -> None:
         """Have nothing left to do of what was written: it would be done amid what is measured."""
@@ -82,6 +84,12 @@ class Stored:
             for statement in ("VACUUM ANALYZE predictions", "VACUUM ANALYZE candidates", "CHECKPOINT"):
                 connection.execute(text(statement))
         engine.dispose()
+
+    def size(self) -> Figures:
+        """Return how much it is on disk, and how much of blocks PostgreSQL keeps in its own memory."""
+        query = "SELECT pg_database_size(current_database()) AS bytes, current_setting('shared_buffers') AS buffers"
+        with closing(Database(self.settings.database_url)) as database, database.begin() as connection:
+            return {"rows": self.rows, **connection.execute(text(query)).mappings().one()}
 
     def pages(self, count: int, seed: int) -> list[Outcome]:
         """Draw what comes of so many pages: products that are not there, ids spread over those that are."""

@@ -43,7 +43,7 @@ class Round:
 
 def visit(stores: Sequence[Stored], pages: int) -> list[Figures]:
     """Write so many pages a round into each of the stores, one after another and back; return rounds by way of each."""
-    found: list[Figures] = [{"rows": each.rows, **{way: [] for way in WAYS}} for each in stores]
+    found: list[Figures] = [{**each.size(), **{way: [] for way in WAYS}} for each in stores]
     for number in range(VISITS):
         for place in range(len(stores))[:: -1 if number % 2 else 1]:
             # Pages of a store differ from visit to visit, or they would be there already.
