@@ -46,7 +46,7 @@ def measure(servers: Line, small: bool) -> tuple[list[Goal], Figures]:
     figures = {"page_size": stores[0].settings.page_size, "sizes": found, "writers": writers, **_growth(found)}
     pairs = [pair for each in found for pair in zip(_seconds(each, "executemany"), _seconds(each), strict=True)]
     return [
-        Goal(f"performance.{NAME}.copy_over_executemany", ratio(*zip(*pairs, strict=True)), ">=", FASTER),
+        Goal(f"performance.{NAME}.upsert_over_executemany", ratio(*zip(*pairs, strict=True)), ">=", FASTER),
         Goal(f"performance.{NAME}.growth_1_to_10_million", figures["growth"], "<=", GROWTH),
         Goal(f"performance.{NAME}.growth_1_to_50_million_extrapolated", figures["extrapolated"], "<=", GROWTH),
     ], figures
