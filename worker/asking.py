@@ -60,7 +60,9 @@ class Asking(ABC):
         twins = _by_pictures(products)
         copies = waited("known", self._store.copies, [alike[0] for alike in twins.values()], version)
         for copy in copies:
-            outcome.predictions += [replace(copy, product=twin) for twin in twins.pop(copy.product.fingerprint)]
+            # Two may have the same pictures: one was given those of the other while it was looked for.
+            alike = twins.pop(copy.product.fingerprint, [])
+            outcome.predictions += [replace(copy, product=twin) for twin in alike]
         return list(twins.values())
 
     def check(self, pictures: int = 1, times: int = 1) -> Model:

@@ -1,7 +1,8 @@
 """The header of a plain JPEG, as nearly every picture of a catalog is one, and its pixels.
 
-Pillow's own reading of a header takes as long as half of the decoding. What is not plain in every respect is left to
-it, and so is the last word on what is damaged.
+Pillow's own reading of a header takes as long as half of the decoding. What is not plain is left to it, and so is the
+last word on what cannot be decoded. It would also refuse a picture for notes in its header that it cannot read, which
+nobody needs to see the picture.
 """
 
 import struct
@@ -51,7 +52,7 @@ def read(data: bytes) -> Header | None:
 
 
 def decode(data: bytes, header: Header) -> Image.Image | None:
-    """Return the picture, bit for bit as Pillow opens it; None where anything is wrong with it."""
+    """Return the picture, bit for bit as Pillow opens it where it does; None where it cannot be decoded whole."""
     try:
         return Image.frombytes(header.mode, (header.width, header.height), data, "jpeg", header.mode, "")
     except (ValueError, OSError):

@@ -19,6 +19,8 @@ IDLE_POSITION_SECONDS = 30
 CHANGES_AT_A_TIME = 1000
 #: of the time that a page may linger: after as long without a change it is sent, for its listings wait for nothing
 QUIET_SHARE = 0.2
+#: or an idle watcher would ask MongoDB without end
+LEAST_AWAIT_MS = 10
 
 Changes = ChangeStream[dict[str, Any]]
 
@@ -29,7 +31,7 @@ def open_stream(feed: Feed, listings: Listings) -> Changes:
     return listings.watch(
         pipeline(feed.settings),
         start_after=feed.token,
-        max_await_time_ms=max(1, int(feed.settings.page_linger_seconds * QUIET_SHARE * 1000)),
+        max_await_time_ms=max(LEAST_AWAIT_MS, int(feed.settings.page_linger_seconds * QUIET_SHARE * 1000)),
         batch_size=CHANGES_AT_A_TIME,
     )
 

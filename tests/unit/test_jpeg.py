@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tests.pictures import draw, encode, jpeg
 from worker import jpeg as plain
@@ -75,3 +75,13 @@ def test_a_cut_picture_is_not_decoded(at: float) -> None:
     assert plain.decode(data, header) is None
     with pytest.raises(OSError, match="truncated"):
         Image.open(io.BytesIO(data)).load()
+
+
+def test_a_note_that_nobody_can_read_does_not_matter() -> None:
+    """Pillow would not open the picture for an application's note cut short; its pixels are sound all the same."""
+    noted = SOUND[:2] + b"\xff\xee\x00\x07Adobe" + SOUND[2:]
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(noted))
+    header = plain.read(noted)
+    assert header is not None
+    assert np.array_equal(np.asarray(plain.decode(noted, header)), np.asarray(Image.open(io.BytesIO(SOUND))))
