@@ -6,13 +6,13 @@ import signal
 from PIL import Image
 
 MARK = b"this picture kills"
-_open = Image.open
+_decode = Image.frombytes
 
 
-def _kill_or_open(file, *arguments, **options):
-    if MARK in file.getvalue():
+def _kill_or_decode(mode, size, data, *arguments):
+    if MARK in data:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _open(file, *arguments, **options)
+    return _decode(mode, size, data, *arguments)
 
 
-Image.open = _kill_or_open
+Image.frombytes = _kill_or_decode
