@@ -211,9 +211,11 @@ def test_memory_that_runs_out_is_not_the_pictures_fault(signature: Signature, mo
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Image.Image, "convert", exhausted)
-    with pytest.raises(MemoryError):
-        stacker(signature).stack([Product(1, (jpeg(1),))], prove=True)
+    for name in ("frombytes", "convert"):  # a plain JPEG is decoded by the one, what else there is by the other
+        monkeypatch.setattr(Image.Image, name, exhausted)
+    for picture in (jpeg(1), encode(draw(1), "PNG")):
+        with pytest.raises(MemoryError):
+            stacker(signature).stack([Product(1, (picture,))], prove=True)
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9])
