@@ -1,8 +1,8 @@
 """The header of a plain JPEG, as nearly every picture of a catalog is one, and its pixels.
 
-Pillow's own reading of a header takes as long as half of the decoding. What is not plain is left to it, and so is the
-last word on what cannot be decoded. It would also refuse a picture for notes in its header that it cannot read, which
-nobody needs to see the picture.
+Pillow's own reading of a header, field by field in Python, is a good part of what decoding takes. What is not plain is
+left to it, and so is the last word on what cannot be decoded. It would also refuse a picture for notes in its header
+that it cannot read, which nobody needs to see the picture.
 """
 
 import struct

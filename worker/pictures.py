@@ -114,8 +114,14 @@ class Stacker:
             if image := jpeg.decode(sound, header):
                 return self._sent(image)
         image = open_picture(data, self.settings)
-        if self.signature is Signature.JPEG and image.format == "JPEG" and image.mode in PLAIN_MODES and not prove:
-            return data or b""
+        if (
+            self.signature is Signature.JPEG
+            and image.format == "JPEG"
+            and image.mode in PLAIN_MODES
+            and data
+            and not prove
+        ):
+            return data
         return self._sent(_decode(image))
 
     def _sent(self, image: Image.Image) -> NDArray[np.uint8] | bytes:

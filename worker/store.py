@@ -167,10 +167,12 @@ def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) ->
 
 def _any_with(connection: Connection, model_id: int, fingerprints: Sequence[bytes]) -> Select[Any]:
     """Select one product for each fingerprint, however many have it; null for one that nobody has."""
-    given: Any = values(column("fingerprint", LargeBinary), name="given").data([(each,) for each in fingerprints]).cte()
-    if connection.dialect.name == "postgresql":  # a parameter, not a statement for each number of them
-        arrays = func.unnest(cast(list(fingerprints), ARRAY(LargeBinary)))
-        given = arrays.table_valued("fingerprint", name="given").render_derived()
+    given: Any
+    if connection.dialect.name == "postgresql":  # one parameter, and so one statement for any number of them
+        array = func.unnest(cast(list(fingerprints), ARRAY(LargeBinary)))
+        given = array.table_valued("fingerprint", name="given").render_derived()
+    else:
+        given = values(column("fingerprint", LargeBinary), name="given").data([(each,) for each in fingerprints]).cte()
     return select(
         select(predictions.c.product_id)
         .where(predictions.c.model_id == model_id, predictions.c.fingerprint == given.c.fingerprint)

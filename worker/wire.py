@@ -1,7 +1,7 @@
 """A Predict request as it travels, put together by hand: its pictures are copied once.
 
-protobuf would copy ten megabytes of pixels three times, into fresh memory each time: as long as a third of their
-decoding. A message is its fields in any order, so what protobuf has written of the rest is followed by the pictures.
+protobuf would copy ten megabytes of pixels when they are set and again when they are written, into fresh memory each
+time. A message is its fields in any order, so what protobuf has written of the rest is followed by the pictures.
 """
 
 from collections.abc import Sequence

@@ -48,7 +48,7 @@ class Database:
     def __init__(self, url: str, read_only: bool = False, read_seconds: float = READ_TIMEOUT_SECONDS):
         self.address = redact(url)
         self.engine = make_engine(url, read_only, read_seconds=read_seconds)
-        # The driver's own, which passes SQLAlchemy by where its cursor is used directly, as for COPY.
+        # The driver's own, which passes SQLAlchemy by where its cursor is used directly.
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
 
     @contextmanager
