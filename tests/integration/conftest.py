@@ -1,5 +1,6 @@
 """A real exported model with a tiny network, its server, and the whole line's settings."""
 
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,14 @@ TREE = """category_id,category_level1,category_level2,category_level3
 1000000005,SPORT,BALLON,BASKET
 1000000006,SPORT,CYCLE,VELO
 """
+
+
+@pytest.fixture(autouse=True)
+def same_main() -> Iterator[None]:
+    """Streamlit's test of scripts puts each in the place of __main__, which processes that are spawned later run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -38,14 +37,6 @@ def _line(request: pytest.FixtureRequest, database_url: str) -> Settings:
     schema.migrate(settings)
     register(request.getfixturevalue("run"), settings)
     return settings
-
-
-@pytest.fixture(autouse=True)
-def same_main() -> Iterator[None]:
-    """Streamlit's test of scripts puts each in the place of __main__, which processes that are spawned later run."""
-    main = sys.modules["__main__"]
-    yield
-    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="module")
