@@ -2,10 +2,14 @@
 
 import io
 import random
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from bson.int64 import Int64
 from PIL import Image, ImageDraw
+
+from worker.wire import Pixels
 
 
 def jpeg(seed: int, side: int = 180) -> bytes:
@@ -40,6 +44,15 @@ def huge_png() -> bytes:
 
     data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
     return bytes(data)
+
+
+def stacked(pictures: Iterable[np.ndarray]) -> Pixels:
+    """Decoded pictures, uint8[height, width, 3], as a batch has them."""
+    listed = list(pictures)
+    made = Pixels(len(listed))
+    for each in listed:
+        made.append(each.tobytes(), *each.shape[:2])
+    return made
 
 
 def listing(identity: int, *pictures: Any, category: int | None = None) -> dict[str, Any]:

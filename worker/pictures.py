@@ -14,7 +14,7 @@ from worker.contract.product import Product
 from worker.contract.rejects import Reason, Reject
 from worker.contract.settings import Settings
 from worker.contract.signature import Signature
-from worker.wire import Pictures
+from worker.wire import Encoded, Pictures, Pixels
 
 # Pillow's own limit only warns up to twice its value; ours is a setting and is checked before any decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -53,7 +53,7 @@ class Batch:
     """The rows of one Predict call, every product's pictures together."""
 
     products: list[Product]
-    #: N times uint8[side, side, 3], or N encoded pictures
+    #: N of uint8[side, side, 3], or N encoded ones
     pictures: Pictures
     #: int64[N], which product each row is of: its pictures' key, so that in a batch that the model server merges from
     #: several requests a product counts as one with itself only where its pictures are the same
@@ -77,60 +77,58 @@ class Stacker:
         JPEG bytes go as they are once their header is sound, which is enough for all but damaged ones; `prove` decodes
         them here and sends what Pillow made of them, without loss. Pixels are always proven.
         """
-        rows: list[NDArray[np.uint8] | bytes] = []
+        rows: Pictures = Encoded()
+        if self.signature is Signature.PIXELS:
+            rows = Pixels(sum(min(len(product.pictures), self.settings.max_pictures) for product in products))
         owners: list[tuple[int, int]] = []
         sound: list[Product] = []
         rejects: list[Reject] = []
         for product in products:
-            usable, faults = self._sound_pictures(product, prove)
+            usable, faults = self._add(product, rows, prove)
             if not usable:
                 detail = "; ".join(f"picture {index}: {fault.detail}" for index, fault in faults)
                 rejects.append(Reject(product.id, faults[0][1].reason, detail))
                 continue
             sound.append(product)
-            rows += [row for _, row in usable]
-            owners += [(product.picture_key, index) for index, _ in usable]
+            owners += [(product.picture_key, index) for index in usable]
         keys = np.array([key for key, _ in owners], np.int64)
         indices = np.array([index for _, index in owners], np.int32)
-        return Batch(sound, rows, keys, indices), rejects  # type: ignore[arg-type]
+        return Batch(sound, rows, keys, indices), rejects
 
-    def _sound_pictures(
-        self, product: Product, prove: bool
-    ) -> tuple[list[tuple[int, NDArray[np.uint8] | bytes]], list[tuple[int, PictureError]]]:
-        usable: list[tuple[int, NDArray[np.uint8] | bytes]] = []
+    def _add(self, product: Product, rows: Pictures, prove: bool) -> tuple[list[int], list[tuple[int, PictureError]]]:
+        """Add a product's sound pictures to the rows; return which they are, and what is wrong with the others."""
+        usable: list[int] = []
         faults: list[tuple[int, PictureError]] = []
         for index, data in enumerate(product.pictures[: self.settings.max_pictures]):
             try:
-                usable.append((index, self._row(data, prove)))
+                if isinstance(rows, Encoded):
+                    rows.append(self._encoded(data, prove))
+                else:
+                    shown = self._decoded(data)
+                    rows.append(shown.tobytes(), shown.height, shown.width)
             except PictureError as error:
                 faults.append((index, error))
+            else:
+                usable.append(index)
         return usable, faults
 
-    def _row(self, data: bytes | None, prove: bool) -> NDArray[np.uint8] | bytes:
-        if plain := _plain_jpeg(data, self.settings):
-            sound, header = plain
-            if self.signature is Signature.JPEG and not prove:
-                return sound
-            if image := jpeg.decode(sound, header):
-                return self._sent(image)
-        image = open_picture(data, self.settings)
-        if (
-            self.signature is Signature.JPEG
-            and image.format == "JPEG"
-            and image.mode in PLAIN_MODES
-            and data
-            and not prove
-        ):
-            return data
-        return self._sent(_decode(image))
+    def _decoded(self, data: bytes | None) -> Image.Image:
+        """Return RGB of the model's size."""
+        plain = _plain_jpeg(data, self.settings)
+        image = jpeg.decode(*plain) if plain else None
+        return _fitted(image or _decode(open_picture(data, self.settings)), self.side)
 
-    def _sent(self, image: Image.Image) -> NDArray[np.uint8] | bytes:
-        """Return what travels: pixels, or for the graph's decoder, which reads PNG as well, the same without loss."""
-        shown = _fitted(image, self.side)
-        if self.signature is Signature.PIXELS:
-            return np.frombuffer(shown.tobytes(), np.uint8).reshape(shown.height, shown.width, 3)
+    def _encoded(self, data: bytes | None, prove: bool) -> bytes:
+        """Return what the graph's decoder takes: the picture as it is, or without loss what it looks like; that may be
+        PNG, which the decoder reads as well."""
+        if not prove:
+            if plain := _plain_jpeg(data, self.settings):
+                return plain[0]
+            image = open_picture(data, self.settings)
+            if image.format == "JPEG" and image.mode in PLAIN_MODES and data:
+                return data
         lossless = io.BytesIO()
-        shown.save(lossless, "PNG", compress_level=1)
+        self._decoded(data).save(lossless, "PNG", compress_level=1)
         return lossless.getvalue()
 
 

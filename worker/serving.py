@@ -20,7 +20,6 @@ from worker.outcome import Prediction
 from worker.pictures import Batch
 from worker.rollout import CANARY
 from worker.tensors import from_proto, to_proto
-from worker.wire import bytes_of, with_pictures
 
 #: after a refusal; they take turns, so that this reaches each of as many
 REPLICAS_ASKED = 8
@@ -107,7 +106,7 @@ class Serving:
 
     def _check_size(self, batch: Batch) -> None:
         """Raise Refused where gRPC would say RESOURCE_EXHAUSTED, as it does of a server that is worth waiting for."""
-        size = bytes_of(batch.pictures)
+        size = batch.pictures.nbytes
         if size + len(batch.pictures) * ROW_BYTES + OVERHEAD_BYTES > self._channel.limits.request_bytes:
             raise Refused(f"{size:,} bytes of pictures are more than one call takes")
 
@@ -116,8 +115,7 @@ class Serving:
         request.model_spec.signature_name = self._settings.model_signature.value
         for key, values in (("product", batch.product), ("picture", batch.picture)):
             request.inputs[key].CopyFrom(to_proto(values))
-        name = "pixels" if self._settings.model_signature is Signature.PIXELS else "jpeg"
-        return with_pictures(request, name, batch.pictures)
+        return batch.pictures.request(request.SerializeToString())
 
     def _ask_model(self) -> Model:
         return read(self._ask(), self._settings.model_signature, self._say)

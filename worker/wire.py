@@ -1,66 +1,116 @@
 """A Predict request as it travels, put together by hand: its pictures are copied once.
 
 protobuf would copy ten megabytes of pixels when they are set and again when they are written, into fresh memory each
-time. A message is its fields in any order, so what protobuf has written of the rest is followed by the pictures.
+time. A message is its fields in any order, so that all else may follow the pictures as protobuf has written it.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import io
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.contract.serving_api import tensor_pb2, types_pb2
 
-Pictures = Sequence[NDArray[np.uint8]] | Sequence[bytes]
-
 #: tags, field number and type: PredictRequest.inputs, an entry's key and value, and of a TensorProto
 INPUTS, KEY, VALUE = b"\x12", b"\x0a", b"\x12"
 TENSOR_CONTENT, STRING_VAL = b"\x22", b"\x42"
+#: names of inputs, with their lengths
+PIXELS, JPEG = b"\x06pixels", b"\x04jpeg"
+#: a length is known last and must not move what is behind it: it is written in as many as the longest takes
+LENGTH_BYTES = 5
+#: before the first pixel
+HEAD_BYTES = len(INPUTS + KEY + PIXELS + VALUE + TENSOR_CONTENT) + 3 * LENGTH_BYTES
+#: room behind the last one: names, and which picture of which product each is
+REST_BYTES, ROW_REST_BYTES = 1024, 16
 
 
-def with_pictures(request: Any, name: str, pictures: Pictures) -> bytes:
-    """Return a PredictRequest with one more input: pixels by their bytes, or encoded pictures one by one."""
-    tensor, content = _tensor(pictures)
-    size = bytes_of(content)
-    entry = KEY + _sized(name.encode()) + VALUE + _varint(len(tensor) + size) + tensor
-    return b"".join((request.SerializeToString(), INPUTS, _varint(len(entry) + size), entry, *content))
+class Pixels:
+    """N decoded pictures of one size, uint8[height, width, 3], where the request that takes them will have them."""
+
+    def __init__(self, most: int):
+        """Be ready for `most` pictures, and take memory for them with the first."""
+        self._most = most
+        self._shape = (0, 0)
+        self._count = 0
+        self._message = io.BytesIO()
+
+    def append(self, pixels: bytes, height: int, width: int) -> None:
+        """Add a picture; raises ValueError where it has another size than the first."""
+        if not self._count:
+            self._shape = (height, width)
+            room = HEAD_BYTES + self._most * (len(pixels) + ROW_REST_BYTES) + REST_BYTES
+            self._message = io.BytesIO(bytes(room))  # grown bit by bit, it would be copied again and again
+            self._message.seek(HEAD_BYTES)
+        if (height, width) != self._shape:
+            raise ValueError(f"a picture of {height} x {width} pixels among others of {self._shape}")
+        self._message.write(pixels)
+        self._count += 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        height, width = self._shape
+        return self._count * height * width * 3
+
+    def request(self, rest: bytes) -> bytes:
+        """Return a PredictRequest with the input `pixels` and the fields in `rest`; CPython copies nothing for it."""
+        shape = _tensor(types_pb2.DT_UINT8, self._count, *self._shape, 3)
+        tensor_bytes = len(TENSOR_CONTENT) + LENGTH_BYTES + self.nbytes + len(shape)
+        key = KEY + PIXELS + VALUE + _length(tensor_bytes)
+        head = INPUTS + _length(len(key) + tensor_bytes) + key + TENSOR_CONTENT + _length(self.nbytes)
+        self._message.seek(0)
+        self._message.write(head)
+        self._message.seek(len(head) + self.nbytes)
+        self._message.write(shape + rest)
+        self._message.truncate()
+        return self._message.getvalue()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: int) -> NDArray[np.uint8]:
+        """Return a copy of one."""
+        if not 0 <= row < self._count:
+            raise IndexError(row)
+        size = self.nbytes // self._count
+        self._message.seek(HEAD_BYTES + row * size)
+        return np.frombuffer(self._message.read(size), np.uint8).reshape(*self._shape, 3)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return (self[row] for row in range(self._count))
 
 
-def bytes_of(pictures: Pictures) -> int:
-    """Return how many bytes they are, all together."""
-    return sum(len(each) if isinstance(each, bytes) else each.nbytes for each in pictures)
+class Encoded(list[bytes]):
+    """Pictures as they are stored."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them."""
+        return sum(map(len, self))
+
+    def request(self, rest: bytes) -> bytes:
+        """Return a PredictRequest with the input `jpeg` and the fields in `rest`."""
+        pieces = [_tensor(types_pb2.DT_STRING, len(self))]
+        for each in self:
+            pieces += (STRING_VAL + _length(len(each)), each)
+        tensor_bytes = sum(map(len, pieces))
+        key = KEY + JPEG + VALUE + _length(tensor_bytes)
+        return b"".join((INPUTS, _length(len(key) + tensor_bytes), key, *pieces, rest))
 
 
-def _tensor(pictures: Pictures) -> tuple[bytes, list[Any]]:
-    """Return a TensorProto's first part, and what follows it in pieces."""
-    first = pictures[0]
-    shape, pieces = [len(pictures)], list[Any]()
-    if isinstance(first, bytes):
-        tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING)
-        for each in pictures:
-            pieces += (STRING_VAL + _varint(len(each)), each)
-    else:
-        tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_UINT8)
-        shape += first.shape
-        pieces += (np.ascontiguousarray(each) for each in pictures)
+Pictures = Pixels | Encoded
+
+
+def _tensor(kind: int, *shape: int) -> bytes:
+    """Return a TensorProto without what it holds."""
+    tensor = tensor_pb2.TensorProto(dtype=kind)
     for size in shape:
         tensor.tensor_shape.dim.add().size = size
-    head = tensor.SerializeToString()
-    if not isinstance(first, bytes):
-        head += TENSOR_CONTENT + _varint(bytes_of(pieces))
-    return head, pieces
+    data: bytes = tensor.SerializeToString()
+    return data
 
 
-def _sized(data: bytes) -> bytes:
-    return _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
+def _length(number: int) -> bytes:
     """Return protobuf's form of a number: seven bits a byte, the lowest first; all but the last have the eighth set."""
-    data = bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    data.append(number)
-    return bytes(data)
+    return bytes(number >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21)) + bytes([number >> 28])

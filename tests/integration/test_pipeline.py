@@ -18,7 +18,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.faults.proxies import PREDICT, Fault, ModelProxy
 from tests.integration.conftest import SIDE, register, tiny_classifier, tiny_network
-from tests.pictures import draw, encode, huge_png, jpeg, listing
+from tests.pictures import draw, encode, huge_png, jpeg, listing, stacked
 from trainer.graph import Classifier, decode
 from trainer.publishing.publish import publish
 from trainer.run import Run
@@ -346,14 +346,14 @@ def test_a_model_that_nobody_registered_is_unfit(build: Build, listings: Listing
 
 
 def rows_of(batch: Batch) -> dict[str, np.ndarray]:
-    return {"pixels": np.asarray(batch.pictures), "product": batch.product, "picture": batch.picture}
+    return {"pixels": np.stack(list(batch.pictures)), "product": batch.product, "picture": batch.picture}
 
 
 def joined(*batches: Batch) -> Batch:
     """One batch of several, as the model server makes of requests that come together."""
     parts = [rows_of(each) for each in batches]
     pixels, product, picture = (np.concatenate([part[name] for part in parts]) for name in parts[0])
-    return Batch([product for each in batches for product in each.products], pixels, product, picture)
+    return Batch([product for each in batches for product in each.products], stacked(pixels), product, picture)
 
 
 @pytest.fixture

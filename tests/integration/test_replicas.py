@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from deploy.local.processes import Processes
 from tests.integration.conftest import register
-from tests.pictures import jpeg, listing
+from tests.pictures import jpeg, listing, stacked
 from trainer.graph import Classifier
 from trainer.publishing.publish import publish
 from trainer.run import Run
@@ -236,7 +236,7 @@ def test_a_model_that_takes_larger_pictures_is_followed(replicas: tuple[Replica,
     pixels = np.zeros((128, LARGER_SIDE, LARGER_SIDE, 3), np.uint8)
     assert pixels.nbytes > small
     products = [Product(each, (b"",)) for each in range(128)]
-    full = Batch(products, pixels, np.arange(128), np.zeros(128, np.int32))
+    full = Batch(products, stacked(pixels), np.arange(128), np.zeros(128, np.int32))
     assert {each.model_version for each in serving.predict(full)} == {3}
 
 

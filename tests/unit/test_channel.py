@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.pictures import encode
+from tests.pictures import encode, stacked
 from worker.channel import LARGEST_MESSAGE_BYTES, Channel, Limits, limits
 from worker.contract.serving_api import predict_pb2
 from worker.contract.settings import Settings
@@ -16,25 +16,25 @@ from worker.model import Model
 from worker.pictures import Batch
 from worker.serving import Refused, Serving
 from worker.tensors import to_proto
-from worker.wire import with_pictures
+from worker.wire import Encoded, Pictures
 
 MEGABYTE = 2**20
 
 
-def request_bytes(pictures: Any, rows: int) -> int:
+def request_bytes(pictures: Pictures, rows: int) -> int:
     """A whole request's size on the wire, with names as long as they may be."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "m" * 100, "serving_default"
     owners = (("product", np.full(rows, -1, np.int64)), ("picture", np.full(rows, 4095, np.int32)))
     for key, values in owners:
         request.inputs[key].CopyFrom(to_proto(values))
-    return len(with_pictures(request, "pixels", pictures))
+    return len(pictures.request(request.SerializeToString()))
 
 
 @pytest.mark.parametrize(("rows", "side"), [(1, 32), (128, 180), (64, 384)])
 def test_the_largest_batch_of_pixels_fits(rows: int, side: int) -> None:
     """The limit holds a full batch and little more."""
-    size = request_bytes(np.zeros((rows, side, side, 3), np.uint8), rows)
+    size = request_bytes(stacked(np.zeros((rows, side, side, 3), np.uint8)), rows)
     found = limits(Settings(max_batch_pictures=rows, max_pictures=1), Model(1, side)).request_bytes
     assert size < found <= max(size + 2 * MEGABYTE, Limits().request_bytes)
 
@@ -47,9 +47,9 @@ def test_the_largest_batch_of_jpegs_fits() -> None:
 
     png = encode(Image.fromarray(noise), "PNG", compress_level=1)
     for picture in (b"x" * settings.max_picture_bytes, png):
-        assert request_bytes([picture] * 4, 4) < limits(settings, Model(1, 600)).request_bytes
+        assert request_bytes(Encoded([picture] * 4), 4) < limits(settings, Model(1, 600)).request_bytes
     tiny = Settings(signature="jpeg", max_batch_pictures=4, max_pictures=4, max_picture_bytes=1)
-    assert request_bytes([png] * 4, 4) < limits(tiny, Model(1, 600)).request_bytes
+    assert request_bytes(Encoded([png] * 4), 4) < limits(tiny, Model(1, 600)).request_bytes
 
 
 def test_a_model_that_does_not_say_its_side_gets_room_for_any_picture() -> None:
@@ -126,7 +126,7 @@ def refusing() -> Iterator[str]:
 def test_a_refusal_with_a_long_reason_is_one(refusing: str) -> None:
     """gRPC's own limit would make RESOURCE_EXHAUSTED of it, and the page would wait for a server that is well."""
     client = Serving(Settings(serving_address=refusing))
-    batch = Batch([], np.zeros((1, 2, 2, 3), np.uint8), np.array([5], np.int64), np.array([0], np.int32))
+    batch = Batch([], stacked(np.zeros((1, 2, 2, 3), np.uint8)), np.array([5], np.int64), np.array([0], np.int32))
     with pytest.raises(Refused, match="^node é failed x{200}"):
         client.predict(batch)
     client.close()

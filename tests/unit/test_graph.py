@@ -352,7 +352,7 @@ def test_both_signatures_give_one_answer(side: int, served: Any) -> None:
     answers = []
     for kind, name, dtype in ((Signature.PIXELS, "pixels", tf.uint8), (Signature.JPEG, "jpeg", tf.string)):
         batch, _ = Stacker(Settings(), kind, SIDE).stack(products)
-        rows = {name: tf.constant(batch.pictures, dtype), "product": batch.product, "picture": batch.picture}
+        rows = {name: tf.constant(list(batch.pictures), dtype), "product": batch.product, "picture": batch.picture}
         answers.append({key: value.numpy() for key, value in served[kind.value](**tensors(rows)).items()})
     pixels, jpegs = answers
     assert pixels["pictures"].tolist() == [2] * 6

@@ -285,7 +285,7 @@ def test_a_batch_of_pixels_has_the_models_types() -> None:
     """uint8[N, side, side, 3], int64[N] and int32[N], one row a picture."""
     first, second = Product(2**63 - 1, (jpeg(1), jpeg(2))), Product(-5, (jpeg(3),))
     batch, _ = stacker(side=64).stack([first, second])
-    rows = np.stack(batch.pictures)
+    rows = np.stack(list(batch.pictures))
     assert (rows.shape, rows.dtype) == ((3, 64, 64, 3), np.uint8)
     assert batch.product.tolist() == [first.picture_key, first.picture_key, second.picture_key]
     assert batch.product.dtype == np.int64

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.pictures import stacked
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.product import Product
 from worker.contract.serving_api import get_model_metadata_pb2, predict_pb2, tensor_pb2, types_pb2
@@ -18,7 +19,7 @@ from worker.contract.signature import Signature, Tensor, inputs, outputs
 from worker.pictures import Batch
 from worker.serving import REPLICAS_ASKED, Refused, Serving
 from worker.tensors import DTYPES, describe, from_proto, to_proto
-from worker.wire import with_pictures
+from worker.wire import Encoded, Pictures
 
 ARRAYS = [
     np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3),
@@ -28,7 +29,7 @@ ARRAYS = [
     np.zeros((0, 5), np.float32),
     np.array(7, np.int64),
 ]
-PICTURES = np.zeros((3, 4, 4, 3), np.uint8)
+PICTURES = stacked(np.zeros((3, 4, 4, 3), np.uint8))
 #: two pictures of product 9, then one of product 5
 PRODUCTS = [Product(9, (b"a", b"b")), Product(5, (b"c",))]
 BATCH = Batch(PRODUCTS, PICTURES, np.array([9, 9, 5], np.int64), np.array([0, 1, 0], np.int32))
@@ -153,22 +154,24 @@ def test_tensorflow_reads_what_is_written(array: np.ndarray) -> None:
 @pytest.mark.parametrize(
     "pictures",
     [
-        [b"\xff\xd8\xff\0\0", b"", b"x" * 1000],
-        [ARRAYS[0][0], ARRAYS[0][1]],
-        [np.zeros((4, 6, 3), np.uint8)[:, ::2]],
-        [b""],
+        Encoded([b"\xff\xd8\xff\0\0", b"", b"x" * 1000]),
+        stacked(ARRAYS[0]),
+        stacked(np.arange(200 * 90 * 30 * 3, dtype=np.uint8).reshape(200, 90, 30, 3)),
+        Encoded([b""]),
     ],
-    ids=["jpeg", "pixels", "a view", "empty"],
+    ids=["jpeg", "pixels", "many pixels", "empty"],
 )
-def test_tensorflow_reads_the_pictures(pictures: list[Any]) -> None:
+def test_tensorflow_reads_the_pictures(pictures: Pictures) -> None:
     """A request put together by hand is one that protobuf reads, with all that protobuf has written of it."""
     import tensorflow as tf
 
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "shelver"
     request.inputs["product"].CopyFrom(to_proto(ARRAYS[1]))
-    read = predict_pb2.PredictRequest.FromString(with_pictures(request, "pictures", pictures))
-    found = tf.make_ndarray(read.inputs["pictures"])
+    message = pictures.request(request.SerializeToString())
+    assert pictures.request(request.SerializeToString()) == message, "asked again, it is another"
+    read = predict_pb2.PredictRequest.FromString(message)
+    found = tf.make_ndarray(read.inputs["jpeg" if isinstance(pictures, Encoded) else "pixels"])
     assert found.tolist() == [each if isinstance(each, bytes) else each.tolist() for each in pictures]
     assert read.model_spec.name == "shelver"
     assert np.array_equal(from_proto(read.inputs["product"]), ARRAYS[1])
@@ -196,9 +199,9 @@ def test_ids_come_back_exactly(ids: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("signature", "pictures", "name"),
-    [("pixels", PICTURES, "pixels"), ("jpeg", [b"\xff\xd8\xff1", b"\xff\xd8\xff2", b""], "jpeg")],
+    [("pixels", PICTURES, "pixels"), ("jpeg", Encoded((b"\xff\xd8\xff1", b"\xff\xd8\xff2", b"")), "jpeg")],
 )
-def test_a_request_has_just_the_signatures_inputs(serving, signature: str, pictures: Any, name: str) -> None:
+def test_a_request_has_just_the_signatures_inputs(serving, signature: str, pictures: Pictures, name: str) -> None:
     """The server refuses any other set of names: pictures, product and picture, under the right signature."""
     client, wire = serving(answer(), signature=signature)
     client.predict(Batch(BATCH.products, pictures, BATCH.product, BATCH.picture))
@@ -440,8 +443,8 @@ def test_a_score_that_is_no_number_is_not_taken(serving, score: float) -> None:
 def test_a_batch_that_no_message_takes_is_refused_here(serving, signature: str) -> None:
     """gRPC would say RESOURCE_EXHAUSTED, and the page would wait for ever: it is cut instead, and never sent."""
     client, wire = serving(signature=signature)
-    large = 5 * 2**20
-    pictures = np.zeros((1, large, 1, 1), np.uint8) if signature == "pixels" else [b"x" * large]
-    with pytest.raises(Refused, match="5,242,880 bytes of pictures are more than one call takes"):
+    large = 3 * 2**21
+    pictures = stacked(np.zeros((1, 2**21, 1, 3), np.uint8)) if signature == "pixels" else Encoded([b"x" * large])
+    with pytest.raises(Refused, match="6,291,456 bytes of pictures are more than one call takes"):
         client.predict(Batch(PRODUCTS[1:], pictures, np.array([5], np.int64), np.array([0], np.int32)))
     assert wire.asked == []
