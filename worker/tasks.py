@@ -17,6 +17,7 @@ from worker.contract import traces
 from worker.contract.errors import ModelUnfit, Unavailable
 from worker.contract.messages import TASK, MessageError, NewerSchema, Page
 from worker.control import FAILURES, Attempt, Control
+from worker.memory import keep_freed
 from worker.metrics import observe, slots
 from worker.metrics.definitions import Cause, PageResult
 from worker.outcome import Outcome
@@ -226,4 +227,5 @@ gate.Gate.settings = settings()
 gate.Gate.look_again = staticmethod(look_again)
 app.steps["consumer"].add(gate.Gate)
 worker_process_init.connect(slots.begin_child)
+worker_process_init.connect(keep_freed)
 worker_process_shutdown.connect(traces.close)
