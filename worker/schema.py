@@ -2,12 +2,10 @@
 
 import logging
 from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract.database import NoFile, cause, make_engine
@@ -15,7 +13,12 @@ from worker.contract.errors import ShelverError
 from worker.contract.settings import Settings
 from worker.contract.urls import redact
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 logger = logging.getLogger("worker")
+
+_MIGRATIONS = Path(str(files("migrations")))
 
 
 class SchemaError(ShelverError):
@@ -24,6 +27,9 @@ class SchemaError(ShelverError):
 
 def migrate(settings: Settings) -> str:
     """Run the migrations that are missing, one process at a time; return the revision reached."""
+    from alembic import command  # here: a worker, which only checks, would have 8 MB more in every child
+    from alembic.util.exc import CommandError
+
     config = _config(settings)
     try:
         command.upgrade(config, "head")
@@ -33,17 +39,15 @@ def migrate(settings: Settings) -> str:
         raise SchemaError(
             f"{redact(settings.database_url)} cannot be migrated (SHELVER_DATABASE_URL): {_why(error)}"
         ) from error
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return revisions()[-1]
 
 
 def check(settings: Settings) -> None:
     """Raise SchemaError unless the store is at the newest revision; a server that does not answer is waited for."""
-    script = ScriptDirectory.from_config(_config(settings))
-    head = script.get_current_head()
     engine = make_engine(settings.database_url)
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = _current(connection)
     except SQLAlchemyError as error:
         if isinstance(getattr(error, "orig", None), NoFile):
             raise SchemaError(f"{redact(settings.database_url)} (SHELVER_DATABASE_URL): {cause(error)}") from error
@@ -51,12 +55,26 @@ def check(settings: Settings) -> None:
         return
     finally:
         engine.dispose()
-    if current and current not in {revision.revision for revision in script.walk_revisions()}:
+    *_, head = known = revisions()
+    if current and current not in known:
         raise SchemaError(_newer(settings))
     if current != head:
         raise SchemaError(
             f"{redact(settings.database_url)} is at schema {current or 'none'}, not {head}: run shelver-worker migrate"
         )
+
+
+def revisions() -> list[str]:
+    """Return the revisions that there are migrations to, oldest first, by the names of their files."""
+    return sorted(each.name.partition("_")[0] for each in _MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
+def _current(connection: Connection) -> str | None:
+    """Return the revision that Alembic has written down, as it does in a table of one row."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    current: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return current
 
 
 def _why(error: SQLAlchemyError) -> str:
@@ -72,8 +90,10 @@ def _newer(settings: Settings) -> str:
     return f"{redact(settings.database_url)} was migrated by a newer Shelver: upgrade this one"
 
 
-def _config(settings: Settings) -> Config:
+def _config(settings: Settings) -> "Config":
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["database_url"] = settings.database_url
     return config

@@ -30,6 +30,13 @@ def test_the_worker_never_loads_tensorflow() -> None:
     assert "tensorflow" not in loaded  # the bare package that stood for it is gone
 
 
+def test_a_workers_children_carry_no_command_but_their_own() -> None:
+    """What a worker has imported when it forks is in the memory of every child."""
+    loaded = modules_after("import worker.cli, worker.logs, worker.schema, worker.tasks, celery.bin.worker")
+    assert "worker.schema" in loaded
+    assert not tops(loaded) & {"alembic", "mako", "prompt_toolkit", "flower", "pandas", "pyarrow"}
+
+
 def test_the_producer_loads_no_tensorflow_grpc_or_pillow() -> None:
     """The catalog system imports it into its own process: it must stay small."""
     loaded = modules_after("from producer import enqueue; import producer.cli")

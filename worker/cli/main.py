@@ -22,19 +22,23 @@ if TYPE_CHECKING:
 def run(context: typer.Context) -> None:
     """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
 
-    By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
+    It has two children a core, or as many as --concurrency says: each has a page in hand, 150 MB at most, and while it
+    waits for the model another one decodes. By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
 
     With SHELVER_METRICS_PORT it serves its metrics, those of its children summed up, to Prometheus.
     With OTEL_EXPORTER_OTLP_ENDPOINT it sends traces there.
     """
     settings = configuration.load()
-    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "alembic"):
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.worker.request"):
         logging.getLogger(chatty).setLevel(logging.ERROR)  # the task itself logs one line a page
     from worker import logs, schema
 
     logs.set_up(settings.log_format)
     traces.set_up("shelver-worker")
     schema.check(settings)
+    from celery.bin.base import CLIContext
+    from celery.bin.worker import worker  # alone: with Celery's other commands every child has 7 to 11 MB more
+
     from worker.metrics import slots
     from worker.tasks import app as celery  # here, so that the other commands need no Celery
 
@@ -43,7 +47,8 @@ def run(context: typer.Context) -> None:
     if not any(each.startswith(("-Q", "--queues")) for each in context.args):
         defaults += ["--queues", ",".join(Queue)]
     try:
-        celery.worker_main(["--quiet", "worker", *defaults, *context.args])
+        own = CLIContext(celery, no_color=False, workdir=None, quiet=True)
+        worker.main([*defaults, *context.args], standalone_mode=False, obj=own)
     except click.ClickException as error:
         raise ShelverError(f"{error.format_message()}: celery worker --help lists what passes through") from error
 
