@@ -35,6 +35,7 @@ from trainer.publishing.labels import without_canary
 from trainer.publishing.serving_config import labelled
 from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.predict import LoadedModel
+from trainer.serve.requests import read
 from trainer.serve.server import ModelServer
 from trainer.serve.tensors import decode
 
@@ -429,6 +430,16 @@ class TestPredict:
         """Far more than gRPC's 4 MiB, in both directions."""
         answer = client.predict(x=np.ones((2**20, 2), np.float32), output_filter=("y",))
         assert len(answer.outputs["y"].float_val) == 2**21
+
+    def test_takes_tensors_at_any_address(self, saved_models: Path) -> None:
+        """A long one is computed on where it lies in its message, behind fields of any length."""
+        model = LoadedModel.load("shelver", 1, saved_models / "1")
+        x = np.arange(2**15, dtype=np.float32).reshape(-1, 2)
+        for length in range(1, 9):
+            received = read(request(length * "m", x=x, output_filter=("y",)).SerializeToString())
+            assert received.contents == {"x": x.tobytes()}
+            answer = model.predict(received.request, contents=received.contents)
+            assert (tf.make_ndarray(answer.outputs["y"]) == x).all()
 
     def test_stops_at_the_deadline(self, saved_models: Path, tmp_path: Path) -> None:
         """A graph that outruns the client's deadline is stopped with DEADLINE_EXCEEDED."""

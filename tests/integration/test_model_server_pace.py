@@ -1,7 +1,10 @@
 """The model server with --pace: it computes nothing, takes its time, and workers store what it says."""
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +12,6 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 from typer.testing import CliRunner
@@ -21,7 +23,7 @@ from trainer.run import Run
 from trainer.serve.errors import ServeError, StatusError
 from trainer.serve.pace import Device, Pace
 from trainer.serve.paced import paced
-from trainer.serve.requests import read
+from trainer.serve.requests import PREDICT
 from trainer.serve.server import ModelServer
 from worker.contract.product import Product
 from worker.contract.settings import Settings
@@ -91,7 +93,7 @@ def test_answers_have_the_models_form(
 def test_counts_pictures_as_the_graph_does(clients: tuple[Client, Client]) -> None:
     """However products and pictures are mixed and repeated."""
     chance = np.random.default_rng(1)
-    for rows in (1, 2, 40):
+    for rows in (0, 1, 2, 40):
         mixed = {
             "pixels": np.zeros((rows, SIDE, SIDE, 3), np.uint8),
             "product": chance.choice([-(2**63), -1, 0, 5, 2**63 - 1], rows),
@@ -108,13 +110,17 @@ def test_counts_pictures_as_the_graph_does(clients: tuple[Client, Client]) -> No
         request(version=9, pixels=PIXELS, **OWNERS),
         request(signature="pixels", pixels=PIXELS, **OWNERS),
         request(signature="__saved_model_init_op"),
+        request(),
         request(pixels=PIXELS),
         request(pixels=PIXELS, extra=PIXELS, **OWNERS),
         request(signature="jpeg", pixels=PIXELS, **OWNERS),
         request(pixels=PIXELS.astype(np.float32), **OWNERS),
         request(pixels=PIXELS[:, 1:], **OWNERS),
         request(pixels=tensor(types_pb2.DT_UINT8, [3, SIDE, SIDE, 3], tensor_content=2**17 * b"x"), **OWNERS),
+        request(pixels=tensor(types_pb2.DT_UINT8, [2**40, SIDE, SIDE, 3]), **OWNERS),
+        request(pixels=tensor(types_pb2.DT_UINT8, [-1, SIDE, SIDE, 3]), **OWNERS),
         request(pixels=PIXELS, **{**OWNERS, "product": np.array([7, 7, 8], np.int32)}),
+        request(pixels=PIXELS, **{**OWNERS, "product": np.int64(7)}),
         request(pixels=PIXELS, **OWNERS, output_filter=("category", "shelf")),
         request(pixels=PIXELS, **OWNERS, output_filter=("score", "score")),
     ],
@@ -123,6 +129,16 @@ def test_refuses_as_the_model_would(clients: tuple[Client, Client], sent: predic
     """With the same status and the same sentence."""
     ours, real = (refused(lambda each=each: each.prediction.Predict(sent, timeout=30)) for each in clients)
     assert ours == real
+
+
+def test_a_message_that_is_no_request(clients: tuple[Client, Client]) -> None:
+    """Is refused as TensorFlow Serving's gRPC refuses it, and the next one is answered."""
+    sound = request(pixels=PIXELS, **OWNERS).SerializeToString()
+    for client in clients:
+        send = client.channel.unary_unary(PREDICT)
+        for message in (sound[:-1], sound[: len(sound) // 2], bytes(2**17)):
+            assert refused(lambda send=send, message=message: send(message, timeout=30))[0] is Code.INTERNAL
+        assert send(sound, timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +185,9 @@ def test_takes_turns(models_folder: Path, tmp_path: Path) -> None:
     with ModelServer(tmp_path, port=0, pace=Pace(0, 1e300)) as server:
         client = Client(server.address)
         assert client.prediction.Predict(nothing, timeout=30).outputs["pictures"].int_val == []
-        client.prediction.Predict.future(request("one", pixels=PIXELS, **OWNERS), timeout=60)
+        endless = client.prediction.Predict.future(request("one", pixels=PIXELS, **OWNERS), timeout=60)
         eventually(lambda: waits(client, nothing))
+        assert endless.running()  # and is not let go, which would cancel it
         client.channel.close()
 
 
@@ -193,9 +210,25 @@ class TestDevice:
         """So that the next has it, while one whose deadline ends within its turn has the device to its end."""
         device = Device()
         assert device.done_at(0, 10, 100) == 10
-        assert device.done_at(1, 10, 9) == float("inf")
+        assert device.done_at(1, 10, 9) == math.inf
         assert device.done_at(2, 10, 15) == 20
         assert device.done_at(3, 10, 100) == 30
+
+    @pytest.fixture
+    def hasty_threads(self) -> Iterator[None]:
+        """Python goes from thread to thread wherever it can."""
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        yield
+        sys.setswitchinterval(usual)
+
+    @pytest.mark.usefixtures("hasty_threads")
+    def test_many_threads(self) -> None:
+        """No two have the same turn."""
+        device = Device()
+        with ThreadPoolExecutor(16) as threads:
+            done = threads.map(lambda _: [device.done_at(0, 1, math.inf) for _ in range(500)], range(16))
+        assert sorted(each for turns in done for each in turns) == list(range(1, 8001))
 
 
 class TestPace:
@@ -238,64 +271,3 @@ def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
     tf.saved_model.save(model, str(tmp_path / "foreign" / "1"), signatures=model.double)
     with pytest.raises(ServeError, match="foreign 1 is none of Shelver's models.*only these can be served with --pace"):
         ModelServer(tmp_path, port=0, pace=Pace(0, 0))
-
-
-class TestRead:
-    """The server reads requests off the wire by itself, real models' as well."""
-
-    LONG = tensor(types_pb2.DT_UINT8, [2**17], tensor_content=bytes(range(256)) * 2**9)
-
-    @pytest.mark.parametrize(
-        "sent",
-        [
-            request(version=3, output_filter=("score",), x=LONG, product=np.arange(9)),
-            request(x=LONG, y=LONG),
-            request(x=tensor(types_pb2.DT_UINT8, [2**17], version_number=-1, tensor_content=2**17 * b"x", int_val=[1])),
-            request(x=tensor(types_pb2.DT_STRING, [30], string_val=30 * [2**12 * b"x"])),
-            request(x=tensor(types_pb2.DT_STRING, [1], string_val=[2**17 * b"x"])),
-            request(output_filter=("score",) * 20, x=LONG),
-            request(name=None),
-        ],
-    )
-    def test_is_what_protobuf_reads(self, sent: predict_pb2.PredictRequest) -> None:
-        """Whatever is long, and wherever it is."""
-        assert whole(sent.SerializeToString()) == sent
-
-    def test_reads_any_order(self) -> None:
-        """A long input with its name behind it, and unknown fields around it."""
-        content = 2**17 * b"x"
-        value = b"\x22" + varint(len(content)) + content + b"\x08\x04"
-        entry = b"\x12" + varint(len(value)) + value + b"\x0a\x01x"
-        message = b"\x7a\x01?" + b"\x12" + varint(len(entry)) + entry + b"\x1a\x01y"
-        assert read(message).contents.keys() == {"x"}
-        assert whole(message) == predict_pb2.PredictRequest.FromString(message)
-
-    def test_damage(self) -> None:
-        """A message that is cut short or changed anywhere is read, or refused, as protobuf does it."""
-        sound = request(version=3, x=self.LONG, product=np.arange(9)).SerializeToString()
-        places = [*range(120), *range(len(sound) - 120, len(sound))]
-        for damaged in [sound[:each] for each in places] + [
-            sound[:each] + bytes([change]) + sound[each + 1 :] for each in places for change in (0, 0x12, 0x80, 0xFF)
-        ]:
-            assert outcome(whole, damaged) == outcome(predict_pb2.PredictRequest.FromString, damaged)
-
-
-def whole(message: bytes) -> predict_pb2.PredictRequest:
-    """The request that a message holds, with the content that was kept out of it."""
-    received = read(message)
-    for name, content in received.contents.items():
-        received.request.inputs[name].tensor_content = bytes(content)
-    return received.request
-
-
-def outcome(call: Callable[[bytes], predict_pb2.PredictRequest], message: bytes) -> predict_pb2.PredictRequest | None:
-    """What it returns; nothing when it refuses the message."""
-    try:
-        return call(message)
-    except DecodeError:
-        return None
-
-
-def varint(number: int) -> bytes:
-    """A length on the wire."""
-    return bytes([number & 0x7F]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)

@@ -33,7 +33,11 @@ class Pace:
 
 
 class Device:
-    """What serves one request at a time, first come, first served. It keeps a clock instead of a queue."""
+    """What serves one request at a time, first come, first served.
+
+    It keeps a clock instead of a queue. A call that its client cancels keeps its turn, as in TensorFlow Serving, which
+    computes on.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
