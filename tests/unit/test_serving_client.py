@@ -19,7 +19,7 @@ from worker.contract.signature import Signature, Tensor, inputs, outputs
 from worker.pictures import Batch
 from worker.serving import REPLICAS_ASKED, Refused, Serving
 from worker.tensors import DTYPES, describe, from_proto, to_proto
-from worker.wire import Encoded, Pictures
+from worker.wire import HEAD_BYTES, LENGTH_BYTES, TENSOR_CONTENT, Encoded, Pictures
 
 ARRAYS = [
     np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3),
@@ -175,6 +175,15 @@ def test_tensorflow_reads_the_pictures(pictures: Pictures) -> None:
     assert found.tolist() == [each if isinstance(each, bytes) else each.tolist() for each in pictures]
     assert read.model_spec.name == "shelver"
     assert np.array_equal(from_proto(read.inputs["product"]), ARRAYS[1])
+
+
+def test_the_parser_of_tensorflow_serving_takes_a_length_in_more_bytes_than_it_needs() -> None:
+    """It is that of C++, as TensorFlow's own is; that of Python is another."""
+    import tensorflow as tf
+
+    message = stacked(ARRAYS[0]).request(b"")
+    tensor = message[HEAD_BYTES - LENGTH_BYTES - len(TENSOR_CONTENT) :]
+    assert tf.io.parse_tensor(tensor, tf.uint8).numpy().tolist() == ARRAYS[0].tolist()
 
 
 @pytest.mark.parametrize("name", ["uint8", "int32", "int64", "float32"])
