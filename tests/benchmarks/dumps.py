@@ -64,13 +64,13 @@ def listings(seed: int = 1, copied: float = 0.0, pictures_each: int | None = Non
             imgs = []
             for _ in range(pictures_each or chance.choices(*PICTURES)[0]):
                 number += 1
-                imgs.append({"picture": _numbered(chance.choice(pictures), number)})
+                imgs.append({"picture": numbered(chance.choice(pictures), number)})
             if copied:
                 earlier.append(imgs)
         category = Int64(1_000_000_000 + chance.randrange(CATEGORIES))
         yield {"_id": Int64(product), "category_id": category, "imgs": imgs}
 
 
-def _numbered(picture: bytes, number: int) -> bytes:
+def numbered(picture: bytes, number: int) -> bytes:
     """Put a comment with a number behind the start of a JPEG: other bytes, the same pixels."""
     return picture[:2] + b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big") + picture[2:]

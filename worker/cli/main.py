@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def run(context: typer.Context) -> None:
     """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
 
-    It has two children a core, or as many as --concurrency says: each has a page in hand, 150 MB at most, and while it
-    waits for the model another one decodes. By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
+    It has two children a core, or as many as --concurrency says: while one waits for the model, another decodes. Each
+    has a page in hand and takes 150 MB.
+
+    By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
 
     With SHELVER_METRICS_PORT it serves its metrics, those of its children summed up, to Prometheus.
     With OTEL_EXPORTER_OTLP_ENDPOINT it sends traces there.

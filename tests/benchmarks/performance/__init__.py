@@ -1,17 +1,13 @@
 """The parts of make bench: how near the line comes to what the model alone can do, and what it costs beside it.
 
-Each part is a module with measure and section, and some with draw; bench_performance takes them in this order. What
-stands under a part is its own.
+A part is a package, or a module where that is enough, with measure and section, and some with draw; bench_performance
+takes them in this order: efficiency, capacity, peers, latency, memory, store, copies, growth. In a package measurement
+measures, page tells and draws, and what else is there belongs to that part alone. What they share:
 
-    efficiency    networks, paced, direct, busy, limits
-    capacity      stages, decoding
-    peers         against; the peers themselves are in tests/benchmarks/peers
-    latency       onlooker, amid
-    memory        resident, watched
-    store         stored, writing, executemany
-    copies
-    growth        growing, waiting
-
-    line, apart, asked    what they run on: servers, workers, programs that answer in turn
-    page, plot            docs/performance.md and its pictures
+    line        listings in MongoDB, a store, a model that is served
+    workers     workers that empty a backlog, timed
+    paces       models that stand in for a GPU
+    cpu         whose CPU time it is
+    programs    what runs in a process of its own, in turns with the line
+    page, plot  docs/performance.md and its pictures
 """

@@ -4,9 +4,10 @@ from contextlib import ExitStack
 from statistics import median
 
 from tests.benchmarks.goals import Goal, ratio
-from tests.benchmarks.performance.apart import worker_apart
-from tests.benchmarks.performance.line import Run, catalog, serve
+from tests.benchmarks.performance.line import catalog, serve
+from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
+from tests.benchmarks.performance.workers import Run, worker_apart
 from tests.benchmarks.producer.line import Line
 from tests.faults.report import table
 
@@ -15,8 +16,8 @@ COPIED = 0.37
 CHILDREN = 2
 PRODUCTS, SMALL_PRODUCTS = 5000, 1500
 ROUNDS, SMALL_ROUNDS = 3, 1
-#: pictures a second -> milliseconds of the model's server, a request and a picture; the goal is of the first
-PACES = {"2,500": (5.0, 0.361), "1,000": (5.0, 0.961)}
+#: pictures a second; the goal is of the first
+RATES = (2_500, 1_000)
 TARGET = 1.3
 
 
@@ -24,8 +25,8 @@ def measure(servers: Line, small: bool) -> tuple[list[Goal], Figures]:
     """Empty one backlog with copied answers and without, in turns, at each pace of the model."""
     served = catalog(servers, NAME, SMALL_PRODUCTS if small else PRODUCTS, copied=COPIED, signature="jpeg")
     rounds, paces = SMALL_ROUNDS if small else ROUNDS, {}
-    for name, (request_ms, picture_ms) in PACES.items():
-        settings = serve(servers, served, "tiny", "--pace", f"{request_ms},{picture_ms}")
+    for rate in RATES:
+        settings = serve(servers, served, pace=GPUS[rate])
         runs: dict[bool, list[Run]] = {True: [], False: []}
         with ExitStack() as started:
             workers = {
@@ -39,7 +40,7 @@ def measure(servers: Line, small: bool) -> tuple[list[Goal], Figures]:
             for turn in range(rounds):
                 for copies in (True, False)[:: -1 if turn % 2 else 1]:
                     runs[copies].append(workers[copies].classify(served.ids))
-        paces[name] = _figures(runs, picture_ms)
+        paces[f"{rate:,}"] = _figures(runs, GPUS[rate].picture_ms)
     goal = Goal(f"performance.{NAME}.on_over_off", paces["2,500"]["on_over_off"], ">=", TARGET)
     return [goal], {"products": len(served.ids), "copied": COPIED, "rounds": rounds, "paces": paces}
 
