@@ -22,7 +22,7 @@ SAMPLE_SECONDS = 0.5
 SHOWN = 40
 #: what a worker has imported when it forks, and what that takes in bytes
 IMPORTS = """
-import psutil, worker.cli, worker.logs, worker.schema, worker.tasks, celery.apps.worker, celery.concurrency.prefork
+import psutil, worker.cli, worker.logs, worker.schema, worker.tasks, celery.bin.worker, celery.concurrency.prefork
 worker.tasks.app.finalize()
 print(psutil.Process().memory_info().rss)
 """
