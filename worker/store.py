@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     Connection,
+    Delete,
     LargeBinary,
     Select,
+    Table,
+    Update,
     and_,
+    bindparam,
     cast,
     column,
     delete,
@@ -20,13 +25,13 @@ from sqlalchemy import (
     values,
 )
 
-from worker.contract.database import Database, among
+from worker.contract.database import Database, among, among_given, pipelined
 from worker.contract.errors import ModelUnfit
 from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, models, predictions, rejects
 from worker.outcome import Outcome, Prediction, Side
-from worker.upsert import Row, upsert
+from worker.upsert import Row, insert, upsert
 
 
 class NotRegistered(ModelUnfit):
@@ -107,24 +112,29 @@ class Store:
         ordered = sorted(outcome.predictions, key=lambda each: each.product.id)
         is_shadow = outcome.side is Side.SHADOW
         with self._database.begin_writing() as connection:
-            ids = {version: self._model_id(connection, version) for version in {each.model_version for each in ordered}}
-            if not is_shadow:
-                self._make_latest(connection, outcome, ordered)
-            rows = [_prediction_row(each, ids, outcome, now) for each in ordered]
-            upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
-            upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, ids)])
-            upsert(connection, rejects, _reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
-            if outcome.answered and not is_shadow:
-                answered = sorted(outcome.answered)
-                connection.execute(delete(rejects).where(among(connection, rejects.c.product_id, answered)))
+            predicted = self._by_model(connection, ordered)
+            if outcome.known and outcome.known_version is not None and not is_shadow:
+                _renew(connection, outcome.known, self._model_id(connection, outcome.known_version))
+            with pipelined(connection):
+                if not is_shadow:
+                    for model_id, product_ids in predicted:
+                        _outdate(connection, product_ids, model_id)
+                rows = [_prediction_row(each, self._model_ids, outcome, now) for each in ordered]
+                upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
+                for model_id, product_ids in predicted:  # nobody adds any meanwhile: the predictions are locked
+                    _take(connection, candidates, product_ids, model=model_id)
+                rows = [row for each in ordered for row in _candidate_rows(each, self._model_ids)]
+                insert(connection, candidates, rows)
+                upsert(connection, rejects, _reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
+                if outcome.answered and not is_shadow:
+                    _take(connection, rejects, sorted(outcome.answered))
 
-    def _make_latest(self, connection: Connection, outcome: Outcome, ordered: Sequence[Prediction]) -> None:
-        """Let nothing else be the latest of what was predicted, and what is known be it."""
-        for version in sorted({each.model_version for each in ordered}):  # two, when one took over amid the page
-            predicted = [each.product.id for each in ordered if each.model_version == version]
-            _outdate(connection, predicted, self._model_id(connection, version))
-        if outcome.known and outcome.known_version is not None:
-            _renew(connection, outcome.known, self._model_id(connection, outcome.known_version))
+    def _by_model(self, connection: Connection, ordered: Sequence[Prediction]) -> list[tuple[int, list[int]]]:
+        """Return the ids predicted with the key of their model: of two, when one took over amid the page."""
+        found: dict[int, list[int]] = {}
+        for each in ordered:
+            found.setdefault(self._model_id(connection, each.model_version), []).append(each.product.id)
+        return sorted(found.items())
 
     def _model_id(self, connection: Connection, version: int) -> int:
         if version not in self._model_ids:
@@ -142,16 +152,31 @@ class Store:
 
 def _outdate(connection: Connection, product_ids: Sequence[int], model_id: int) -> None:
     """Have no other model's prediction of these products be the latest; rows are locked in order of id."""
-    if not product_ids:
-        return
+    connection.execute(_outdating(connection.dialect.name), {"products": product_ids, "model": model_id})
+
+
+def _take(connection: Connection, table: Table, product_ids: Sequence[int], **model: int) -> None:
+    """Delete what there is of these products, of one model where the table has them."""
+    connection.execute(_taking(connection.dialect.name, table), {"products": product_ids, **model})
+
+
+# Statements are kept: they are the same for every page, and SQLAlchemy takes its time to make one.
+@cache
+def _outdating(dialect: str) -> Update:
     key = (predictions.c.product_id, predictions.c.model_id)
     replaced = (
         select(*key)
-        .where(predictions.c.is_latest, among(connection, key[0], product_ids), key[1] != model_id)
+        .where(predictions.c.is_latest, among_given(dialect, key[0], "products"), key[1] != bindparam("model"))
         .order_by(key[0])
         .with_for_update()
     )
-    connection.execute(update(predictions).where(tuple_(*key).in_(replaced)).values(is_latest=False))
+    return update(predictions).where(tuple_(*key).in_(replaced)).values(is_latest=False)
+
+
+@cache
+def _taking(dialect: str, table: Table) -> Delete:
+    statement = delete(table).where(among_given(dialect, table.c.product_id, "products"))
+    return statement.where(table.c.model_id == bindparam("model")) if "model_id" in table.c else statement
 
 
 def _renew(connection: Connection, product_ids: Sequence[int], model_id: int) -> None:

@@ -393,6 +393,14 @@ def test_a_view_that_changed_has_a_revision() -> None:
     assert newest == views.digest(), "add a revision with VIEWS = this digest to migrations/versions"
 
 
+def test_migrations_are_named_after_their_revisions() -> None:
+    """A worker knows them by the names of their files alone: Alembic itself takes 8 MB of each of its children."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(schema._config(Settings()))
+    assert schema.revisions() == [each.revision for each in script.walk_revisions()][::-1]
+
+
 def test_every_column_is_explained_where_analysts_look(settings: Settings, database: Database) -> None:
     """PostgreSQL tells each table's, view's and column's meaning; names come in the declared order on both."""
     from sqlalchemy import inspect

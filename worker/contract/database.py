@@ -1,6 +1,5 @@
 """A connection pool to the SQL store whose errors say which server it was and what to do."""
 
-import json
 import math
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -10,13 +9,15 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
     Engine,
     any_,
-    cast,
+    bindparam,
     create_engine,
     event,
     func,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.types import TypeEngine
 
 from worker.contract.errors import Unavailable
 from worker.contract.urls import redact
@@ -36,6 +38,8 @@ CONNECT_TIMEOUT_SECONDS = 5
 SILENCE_SECONDS = 20
 #: how long one statement of a reader may take: an analyst would have given up
 READ_TIMEOUT_SECONDS = 30
+#: how any number of them travels as one parameter, by dialect
+NUMBERS: dict[str, TypeEngine[Any]] = {"sqlite": JSON(), "postgresql": ARRAY(BigInteger)}
 
 
 class NoFile(sqlite3.OperationalError):
@@ -104,12 +108,39 @@ def make_engine(
     return engine
 
 
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Send statements without a wait for their answers: PostgreSQL works while the next one is put together.
+
+    None may ask for rows. What fails is raised by a later one or at the end, at the latest.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    finally:
+        if driver.broken:
+            connection.invalidate()  # else SQLAlchemy would roll back, and that fails with another error
+
+
 def among(connection: Connection, column: Column[int], numbers: Sequence[int]) -> ColumnElement[bool]:
     """Return the condition that `column` is one of `numbers`, however many: they travel as one parameter."""
-    if connection.dialect.name == "sqlite":
-        given = func.json_each(json.dumps(list(numbers))).table_valued("value")
-        return column.in_(select(given.c.value))
-    return column == any_(cast(list(numbers), ARRAY(BigInteger)))
+    dialect = connection.dialect.name
+    return _among(dialect, column, bindparam(None, list(numbers), NUMBERS[dialect]))
+
+
+def among_given(dialect: str, column: Column[int], name: str) -> ColumnElement[bool]:
+    """Return the same condition for a statement that is kept: its numbers are a parameter of this name."""
+    return _among(dialect, column, bindparam(name, type_=NUMBERS[dialect]))
+
+
+def _among(dialect: str, column: Column[int], numbers: BindParameter[Any]) -> ColumnElement[bool]:
+    if dialect == "sqlite":
+        return column.in_(select(func.json_each(numbers).table_valued("value").c.value))
+    return column == any_(numbers)
 
 
 def cause(error: Exception) -> str:
