@@ -1,6 +1,6 @@
 """One transaction a page: predictions, candidates and rejects, written so that a second time changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -31,7 +31,8 @@ from worker.contract.product import Product
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, models, predictions, rejects
 from worker.outcome import Outcome, Prediction, Side
-from worker.upsert import Row, insert, upsert
+from worker.rows import candidate_rows, prediction_row, reject_rows
+from worker.upsert import insert, upsert
 
 
 class NotRegistered(ModelUnfit):
@@ -119,13 +120,13 @@ class Store:
                 if not is_shadow:
                     for model_id, product_ids in predicted:
                         _outdate(connection, product_ids, model_id)
-                rows = [_prediction_row(each, self._model_ids, outcome, now) for each in ordered]
+                rows = [prediction_row(each, self._model_ids, outcome, now) for each in ordered]
                 upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
                 for model_id, product_ids in predicted:  # nobody adds any meanwhile: the predictions are locked
                     _take(connection, candidates, product_ids, model=model_id)
-                rows = [row for each in ordered for row in _candidate_rows(each, self._model_ids)]
+                rows = [row for each in ordered for row in candidate_rows(each, self._model_ids)]
                 insert(connection, candidates, rows)
-                upsert(connection, rejects, _reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
+                upsert(connection, rejects, reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
                 if outcome.answered and not is_shadow:
                     _take(connection, rejects, sorted(outcome.answered))
 
@@ -219,50 +220,3 @@ def _answers(connection: Connection, model_id: int, product_ids: Sequence[int]) 
         .where(predictions.c.model_id == model_id, among(connection, predictions.c.product_id, product_ids))
         .order_by(candidates.c.rank)
     )
-
-
-def _prediction_row(each: Prediction, model_ids: dict[int, int], outcome: Outcome, now: datetime) -> Row:
-    (category_id, score), *others = each.candidates
-    return {
-        "product_id": each.product.id,
-        "model_id": model_ids[each.model_version],
-        "category_id": category_id,
-        "score": score,
-        "margin": score - others[0][1] if others else score,
-        "level2_id": each.level2[0],
-        "level2_score": each.level2[1],
-        "level1_id": each.level1[0],
-        "level1_score": each.level1[1],
-        "picture_count": each.picture_count,
-        "fingerprint": each.product.fingerprint,
-        "listed_category_id": each.product.category_id,
-        "queue": outcome.page.queue,
-        "queued_at": datetime.fromtimestamp(outcome.page.queued_at, UTC),
-        "predicted_at": now,
-        "is_latest": outcome.side is not Side.SHADOW,
-    }
-
-
-def _candidate_rows(each: Prediction, model_ids: dict[int, int]) -> Iterator[Row]:
-    for rank, (category_id, score) in enumerate(each.candidates, start=1):
-        yield {
-            "product_id": each.product.id,
-            "model_id": model_ids[each.model_version],
-            "rank": rank,
-            "category_id": category_id,
-            "score": score,
-        }
-
-
-def _reject_rows(outcome: Outcome, now: datetime) -> list[Row]:
-    return [
-        {
-            "product_id": each.product_id,
-            "reason": each.reason,
-            "detail": each.detail.replace("\0", "\\0"),  # PostgreSQL's text takes no NUL
-            "attempts": 1,
-            "first_at": now,
-            "last_at": now,
-        }
-        for each in sorted(outcome.rejects, key=lambda reject: reject.product_id)
-    ]

@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from worker.contract.database import among
 from worker.contract.tables import candidates, predictions, rejects
 from worker.outcome import Outcome
-from worker.store import Store, _candidate_rows, _outdate, _prediction_row
+from worker.rows import candidate_rows, prediction_row
+from worker.store import Store, _outdate
 from worker.upsert import Row
 
 
@@ -23,8 +24,8 @@ class Executemany(Store):
         with self._database.begin_writing() as connection:
             models = {version: self._model_id(connection, version)}
             _outdate(connection, products, models[version])
-            _upsert(connection, predictions, [_prediction_row(each, models, outcome, now) for each in ordered])
-            _upsert(connection, candidates, [row for each in ordered for row in _candidate_rows(each, models)])
+            _upsert(connection, predictions, [prediction_row(each, models, outcome, now) for each in ordered])
+            _upsert(connection, candidates, [row for each in ordered for row in candidate_rows(each, models)])
             connection.execute(delete(rejects).where(among(connection, rejects.c.product_id, products)))
 
 
