@@ -7,13 +7,12 @@ from tests.benchmarks.goals import Goal, ratio
 from tests.benchmarks.performance.line import catalog, serve
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import Run, worker_apart
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, Run, worker_apart
 from tests.benchmarks.producer.line import Line
 from tests.faults.report import table
 
 NAME = "copies"
 COPIED = 0.37
-CHILDREN = 2
 PRODUCTS, SMALL_PRODUCTS = 5000, 1500
 ROUNDS, SMALL_ROUNDS = 3, 1
 #: pictures a second; the goal is of the first
@@ -32,7 +31,7 @@ def measure(servers: Line, small: bool) -> tuple[list[Goal], Figures]:
             workers = {
                 copies: started.enter_context(
                     worker_apart(
-                        servers, served, settings.model_copy(update={"copy_answers": copies}), number, CHILDREN
+                        servers, served, settings.model_copy(update={"copy_answers": copies}), number, DEFAULT_CHILDREN
                     )
                 )
                 for number, copies in enumerate(runs)
@@ -82,7 +81,8 @@ def section(figures: Figures) -> str:
     return f"""## Copies: products with the same pictures
 
 {figures["products"]:,} products, of which {100 * figures["copied"]:.0f}% have the pictures of an earlier one; a worker
-of {CHILDREN} children that sends JPEG, with SHELVER_COPY_ANSWERS on and off; medians of {figures["rounds"]} rounds.
+of {DEFAULT_CHILDREN} children that sends JPEG, with SHELVER_COPY_ANSWERS on and off; medians of {figures["rounds"]}
+rounds.
 *Copied* are the products that the worker logs as such, *asked* the pictures that the model saw; the model is *busy* for
 that share of the time with pictures alone, what it takes for a request left out. All of it shares this machine's cores.
 

@@ -10,15 +10,13 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.efficiency.observed import observed
 from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.performance.programs.program import Program, open_program
-from tests.benchmarks.performance.workers import worker
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
 from tests.benchmarks.producer.line import Line
 from worker.contract.settings import Settings
 
 BATCHES, IN_FLIGHT = (8, 32, 64, 128), (1, 2)
 #: of pictures that the model is called with directly: more than fit a cache of the processor
 DIRECT_PICTURES = 256
-#: one a core
-CHILDREN = 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def _by_turns(servers: Line, served: line.Catalog, settings: Settings, direct: P
     scan = _scan(direct, settings.signature, min(sizes.products, DIRECT_PICTURES), sizes.scan_seconds)
     best = max(scan, key=lambda each: each["pictures_per_second"])
     calls = {name: best[name] for name in ("signature", "batch", "in_flight")}
-    with worker(servers, served, settings, CHILDREN) as working:
+    with worker(servers, served, settings, DEFAULT_CHILDREN) as working:
         slices, runs = [direct.ask(**calls, seconds=sizes.slice_seconds)], []
         for _ in range(sizes.rounds):
             runs.append(observed(servers, working, served.ids))
@@ -79,7 +77,7 @@ def _by_turns(servers: Line, served: line.Catalog, settings: Settings, direct: P
         **calls,
         "efficiency": median(ratios),
         "ratios": ratios,
-        "children": CHILDREN,
+        "children": DEFAULT_CHILDREN,
         "direct": median(rates),
         "direct_cpu_seconds_a_picture": median(each["cpu_seconds_a_picture"] for each in slices),
         "scan": scan,

@@ -7,7 +7,7 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.efficiency.observed import observed
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import worker
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
 from tests.benchmarks.producer.line import Line
 from trainer.serve.pace import Pace
 from worker.contract.settings import Settings
@@ -15,20 +15,18 @@ from worker.contract.settings import Settings
 #: pictures a second
 RATES = (2_500, 5_000)
 LARGEST_BATCH = 128
-CHILDREN = (2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured of a paced model: each backlog takes about so many seconds."""
+    """How much is measured of a paced model: each backlog takes it so many seconds."""
 
     products: int = 18_000
-    probe: int = 1_500
     rounds: int = 3
     seconds: float = 6.0
 
 
-SMALL = Sizes(1_000, 500, 1, 1.0)
+SMALL = Sizes(1_000, 1, 0.5)
 
 
 def measure(servers: Line, small: bool) -> Figures:
@@ -46,12 +44,10 @@ def measure(servers: Line, small: bool) -> Figures:
 
 
 def _at_pace(servers: Line, served: line.Catalog, settings: Settings, pace: Pace, sizes: Sizes) -> Figures:
-    """Find the best number of children, then run; called directly, with full batches, a model is at its pace."""
+    """Empty backlogs; called directly, with full batches, a model is at its pace."""
     direct = LARGEST_BATCH / pace.seconds(LARGEST_BATCH)
-    probes = {children: _probe(servers, served, settings, children, sizes.probe) for children in CHILDREN}
-    children = max(probes, key=lambda each: probes[each])
-    ids = served.ids[: int(sizes.seconds * probes[children] * len(served.ids) / sum(served.pictures))]
-    with worker(servers, served, settings, children) as working:
+    ids = served.ids[: int(sizes.seconds * direct * len(served.ids) / sum(served.pictures))]
+    with worker(servers, served, settings, DEFAULT_CHILDREN) as working:
         runs = [observed(servers, working, ids) for _ in range(sizes.rounds)]
     ratios = [run["pictures_per_second"] / direct for run in runs]
     batch = settings.page_size * runs[0]["pictures"] / runs[0]["products"]
@@ -60,18 +56,10 @@ def _at_pace(servers: Line, served: line.Catalog, settings: Settings, pace: Pace
         "in_flight": 1,
         "efficiency": median(ratios),
         "ratios": ratios,
-        "children": children,
-        "probes": {str(number): rate for number, rate in probes.items()},
+        "children": DEFAULT_CHILDREN,
         "direct": direct,
         "direct_cpu_seconds_a_picture": 0.0,
         "mean_batch": batch,
         "at_mean_batch": batch / pace.seconds(round(batch)) / direct,
         "runs": runs,
     }
-
-
-def _probe(servers: Line, served: line.Catalog, settings: Settings, children: int, products: int) -> float:
-    """Return the pictures a second of a short backlog."""
-    with worker(servers, served, settings, children) as working:
-        run = working.classify(served.ids[:products])
-    return run.pictures / run.seconds

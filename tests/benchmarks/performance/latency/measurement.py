@@ -16,12 +16,11 @@ from tests.benchmarks.performance.latency.probe import Listed, Probe
 from tests.benchmarks.performance.line import catalog, serve
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import worker
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
 from tests.benchmarks.producer.line import Line
 from worker.contract.messages import Queue
 
 NAME = "latency"
-CHILDREN = 2
 PACE = GPUS[2_500]
 LISTINGS_A_SECOND = 20
 SECONDS, SMALL_SECONDS = 60, 8
@@ -51,7 +50,7 @@ def measure(servers: Line, small: bool) -> tuple[list[Goal], Figures]:
     seconds, drawn = SMALL_SECONDS if small else SECONDS, islice(dumps.listings(), BACKFILLED, None)
     served = catalog(servers, NAME, BACKFILLED, copy_answers=False)
     settings, backlog = serve(servers, served, pace=PACE), Backlog(served.settings, served.ids)
-    with worker(servers, served, settings, CHILDREN) as running:
+    with worker(servers, served, settings, DEFAULT_CHILDREN) as running:
         watcher = servers.start(settings, "shelver-producer", "watch")
         watcher.wait_for(f"watching {settings.mongo_database}")
         parts = {"worker": running.process.pid, "watcher": watcher.process.pid}

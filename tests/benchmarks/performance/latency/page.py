@@ -2,13 +2,13 @@
 
 from tests.benchmarks.performance.latency.measurement import (
     BACKFILLED,
-    CHILDREN,
     LEGS,
     LISTINGS_A_SECOND,
     PREDICTED,
     WHOLE,
 )
 from tests.benchmarks.performance.page import Figures
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN
 from tests.faults.report import table
 
 
@@ -28,7 +28,7 @@ def section(figures: Figures) -> str:
     return f"""## Latency: single new listings amid a backfill
 
 {figures["listings"]:,} listings for {figures["seconds"]} s, {LISTINGS_A_SECOND} a second at random times; a worker of
-{CHILDREN} children on both queues that sends pixels, a model of 2,500 pictures a second, and never fewer than
+{DEFAULT_CHILDREN} children on both queues that sends pixels, a model of 2,500 pictures a second, and never fewer than
 {figures["least_depth_pages"]:,} pages of a backfill waiting. It goes round and round {BACKFILLED:,}
 products, whose rows are forgotten before they come again. A row is seen when another connection finds it.
 

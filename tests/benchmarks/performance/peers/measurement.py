@@ -16,7 +16,7 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.cpu import CORES, CpuClock
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import worker
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
 from tests.benchmarks.producer.line import Line
 from worker.contract.database import Database
 from worker.contract.settings import Settings
@@ -28,7 +28,7 @@ OURS = "shelver"
 PACE = GPUS[2_500]
 ROUNDS = 3
 #: products: whole batches of 64, because the rest of one would wait in celery-batches for more to come
-SIZES = {"few": 1_536, "many": 4_096}
+SIZES = {"few": 2_560, "many": 4_096}
 SMALL = {"few": 192, "many": 384}
 #: each child makes its clients at its first batch
 WARMING = 256
@@ -67,7 +67,7 @@ def _measure(servers: Line, small: bool) -> Figures:
     runs: dict[str, dict[str, list[Figures]]] = {size: {} for size in sizes}
     starts: list[float] = []
     with ExitStack() as stack:
-        ours = stack.enter_context(worker(servers, served, settings, CHILDREN))
+        ours = stack.enter_context(worker(servers, served, settings, DEFAULT_CHILDREN))
         theirs = {name: stack.enter_context(_peer(servers, name, settings)) for name in PEERS}
         for each in theirs.values():
             each.classify(WARMING)
@@ -122,7 +122,7 @@ def _observed(settings: Settings, classify: Callable[[int], float], products: in
 def _check(servers: Line, served: line.Catalog) -> None:
     """Fail unless all of them store the same as we do, of a model whose answers depend on the pictures."""
     settings = line.serve(servers, served)
-    with worker(servers, served, settings, CHILDREN) as ours:
+    with worker(servers, served, settings, DEFAULT_CHILDREN) as ours:
         ours.classify(served.ids[:CHECKED])
     rows, scores = _stored(settings)
     for name in PEERS:

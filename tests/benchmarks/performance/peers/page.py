@@ -7,7 +7,11 @@ from tests.benchmarks.peers.peer import PEERS
 from tests.benchmarks.peers.running import CHILDREN
 from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.performance.peers.measurement import PACE, rates, runs_of
+from tests.benchmarks.performance.workers import DEFAULT_CHILDREN
 from tests.faults.report import table
+
+#: products in a call of all but one peer, and in a page
+BATCH = 64
 
 
 def section(figures: Figures) -> str:
@@ -19,10 +23,11 @@ def section(figures: Figures) -> str:
     return f"""## Against what a user would pick instead
 
 The same listings from MongoDB, decoded, asked of the same model server and stored as the same rows in PostgreSQL, each
-program written as its own documentation has it (tests/benchmarks/peers/). All have two processes or threads to work
-with, are warm, and take turns; the model is paced at {PACE.request_ms:g} ms a call and {PACE.picture_ms:g} ms a
-picture, which allows {_allowed(figures, 64):,.0f} products a second to calls of 64 and {_allowed(figures, 1):,.0f} to
-calls of one. What they store was compared with what Shelver stores, row by row, with a model that computes its answers.
+program written as its own documentation has it (tests/benchmarks/peers/). Each has two processes or threads to work
+with, a core each, and Shelver its {DEFAULT_CHILDREN} children; all are warm and take turns. The model is paced at
+{PACE.request_ms:g} ms a call and {PACE.picture_ms:g} ms a picture, which allows {_allowed(figures, BATCH):,.0f}
+products a second to calls of {BATCH} and {_allowed(figures, 1):,.0f} to calls of one. What they store was compared with
+what Shelver stores, row by row, with a model that computes its answers.
 CPU is all of the machine's, the servers' as well, with it / with Shelver on the same listings.
 Rounds: {figures["rounds"]}.
 
@@ -77,7 +82,8 @@ def _limit(figures: Figures, name: str) -> str:
     return (
         f"a product takes {1e3 * ours:.2f} ms of the machine's CPU time with Shelver and {1e3 * theirs:.2f} ms with "
         f"it, so that cores which are all busy allow {theirs / ours:.2f}; of {figures['cores']} cores {busy[0]:.2f} "
-        f"were busy with Shelver's {CHILDREN} children, {busy[1]:.2f} with it."
+        f"were busy with Shelver, {busy[1]:.2f} with it. The model's pace allows "
+        f"{_allowed(figures, BATCH) / median(rates(figures, name)[1]):.2f}."
     )
 
 
