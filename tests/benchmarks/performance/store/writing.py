@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
+from itertools import count
 from multiprocessing.queues import Queue as Results
 from multiprocessing.synchronize import Barrier
 
@@ -22,6 +23,9 @@ WAYS: dict[str, type[Store]] = {"shelver": Store, "executemany": Executemany}
 #: every store is visited so often, up and down the sizes, and each way has so many rounds there
 VISITS, ROUNDS = 2, 3
 WARMING_PAGES = 8
+#: rounds of ours right after a checkpoint, before so many pages are written that most blocks have been changed since:
+#: so it is until the next one, for a quarter of an hour
+AFTER_CHECKPOINT, ROWS_A_PAGE_AHEAD = "after_checkpoint", 30_000
 #: pages that each of several writers has drawn before it begins
 DRAWN = 600
 #: a writer that is not heard of for so long has failed
@@ -42,7 +46,7 @@ class Round:
 
 def visit(stores: Sequence[FilledStore], pages: int) -> list[Figures]:
     """Write so many pages a round into each of the stores, one after another and back; return rounds by way of each."""
-    found: list[Figures] = [{**each.size(), **{way: [] for way in WAYS}} for each in stores]
+    found: list[Figures] = [{**each.size(), **{way: [] for way in (AFTER_CHECKPOINT, *WAYS)}} for each in stores]
     for number in range(VISITS):
         for place in range(len(stores))[:: -1 if number % 2 else 1]:
             # Pages of a store differ from visit to visit, or they would be there already.
@@ -54,12 +58,15 @@ def visit(stores: Sequence[FilledStore], pages: int) -> list[Figures]:
 def _take_turns(stored: FilledStore, pages: int, seed: int) -> dict[str, list[Figures]]:
     """Write as many pages each way, in turns, into a store that is at rest; return rounds by way."""
     stored.settle()
-    found: dict[str, list[Figures]] = {name: [] for name in WAYS}
+    found: dict[str, list[Figures]] = {name: [] for name in (AFTER_CHECKPOINT, *WAYS)}
     with ExitStack() as stack:
         ways = {name: stack.enter_context(closing(_Way(stored, name, seed))) for name in WAYS}
+        seeds = count(seed + 1)
+        found[AFTER_CHECKPOINT].append(asdict(ways["shelver"].write(pages, next(seeds))))
+        ways["shelver"].write(stored.rows // ROWS_A_PAGE_AHEAD, next(seeds))
         for turn in range(ROUNDS):
-            for number, name in enumerate([*ways][:: -1 if turn % 2 else 1], start=1):
-                found[name].append(asdict(ways[name].write(pages, seed + len(WAYS) * turn + number)))
+            for name in [*ways][:: -1 if turn % 2 else 1]:
+                found[name].append(asdict(ways[name].write(pages, next(seeds))))
     return found
 
 
@@ -80,12 +87,12 @@ class _Way:
         self._writer.close()
         self._database.close()
 
-    def write(self, count: int, seed: int) -> Round:
+    def write(self, number: int, seed: int) -> Round:
         """Write so many pages."""
-        pages, before = self._stored.pages(count, seed), list(self._spent())
+        pages, before = self._stored.pages(number, seed), list(self._spent())
         for page in pages:
             self._writer.save(page)
-        return Round(*((after - was) / count for was, after in zip(before, self._spent(), strict=True)))
+        return Round(*((after - was) / max(1, number) for was, after in zip(before, self._spent(), strict=True)))
 
     def _spent(self) -> Iterator[float]:
         yield time.perf_counter()
