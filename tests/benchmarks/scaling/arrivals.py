@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from producer.watching.stream import QUIET_SHARE
 from tests.benchmarks.dumps import PICTURES
 
 DAY_SECONDS = 86_400
@@ -28,7 +29,8 @@ class Arrival:
 
 
 def day(products: int, seed: int, page_size: int = 64, linger_seconds: float = 0.1) -> Iterator[Arrival]:
-    """Yield a day's pages: Poisson arrivals at the hour's rate, gathered until a page is full or has lingered.
+    """Yield a day's pages: Poisson arrivals at the hour's rate, gathered as the watcher does, until a page is full, has
+    lingered, or nothing more comes for a while.
 
     A product has 1 to 4 pictures, as often as in the real dump.
     """
@@ -45,7 +47,12 @@ def day(products: int, seed: int, page_size: int = 64, linger_seconds: float = 0
         if first - now > 60:  # the rate may be another by then: look again, as an exponential wait allows
             now += 60
             continue
-        others = int(random.poisson(rate * linger_seconds))
-        count = min(1 + others, page_size)
-        now = first + (linger_seconds if count < page_size else (page_size - 1) / rate)
+        gaps = random.exponential(1 / rate, page_size - 1)
+        times = np.concatenate(([0.0], np.cumsum(gaps)))
+        ends = np.flatnonzero((gaps > QUIET_SHARE * linger_seconds) | (times[1:] > linger_seconds))
+        count = int(ends[0]) + 1 if ends.size else page_size
+        waited = (
+            times[-1] if count == page_size else min(times[count - 1] + QUIET_SHARE * linger_seconds, linger_seconds)
+        )
+        now = first + waited
         yield Arrival(now, count, int(random.choice(numbers, count, p=shares).sum()))
