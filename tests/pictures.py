@@ -48,9 +48,8 @@ def huge_png() -> bytes:
 
 def stacked(pictures: Iterable[np.ndarray]) -> Pixels:
     """Decoded pictures, uint8[height, width, 3], as a batch has them."""
-    listed = list(pictures)
-    made = Pixels(len(listed))
-    for each in listed:
+    made = Pixels()
+    for each in pictures:
         made.append(each.tobytes(), *each.shape[:2])
     return made
 

@@ -77,9 +77,7 @@ class Stacker:
         JPEG bytes go as they are once their header is sound, which is enough for all but damaged ones; `prove` decodes
         them here and sends what Pillow made of them, without loss. Pixels are always proven.
         """
-        rows: Pictures = Encoded()
-        if self.signature is Signature.PIXELS:
-            rows = Pixels(sum(min(len(product.pictures), self.settings.max_pictures) for product in products))
+        rows: Pictures = Pixels() if self.signature is Signature.PIXELS else Encoded()
         owners: list[tuple[int, int]] = []
         sound: list[Product] = []
         rejects: list[Reject] = []

@@ -21,27 +21,21 @@ PIXELS, JPEG = b"\x06pixels", b"\x04jpeg"
 LENGTH_BYTES = 5
 #: before the first pixel
 HEAD_BYTES = len(INPUTS + KEY + PIXELS + VALUE + TENSOR_CONTENT) + 3 * LENGTH_BYTES
-#: room behind the last one: names, and which picture of which product each is
-REST_BYTES, ROW_REST_BYTES = 1024, 16
 
 
 class Pixels:
     """N decoded pictures of one size, uint8[height, width, 3], where the request that takes them will have them."""
 
-    def __init__(self, most: int):
-        """Be ready for `most` pictures, and take memory for them with the first."""
-        self._most = most
+    def __init__(self) -> None:
         self._shape = (0, 0)
         self._count = 0
-        self._message = io.BytesIO()
+        self._message = io.BytesIO(bytes(HEAD_BYTES))
+        self._message.seek(HEAD_BYTES)
 
     def append(self, pixels: bytes, height: int, width: int) -> None:
         """Add a picture; raises ValueError where it has another size than the first."""
         if not self._count:
             self._shape = (height, width)
-            room = HEAD_BYTES + self._most * (len(pixels) + ROW_REST_BYTES) + REST_BYTES
-            self._message = io.BytesIO(bytes(room))  # grown bit by bit, it would be copied again and again
-            self._message.seek(HEAD_BYTES)
         if (height, width) != self._shape:
             raise ValueError(f"a picture of {height} x {width} pixels among others of {self._shape}")
         self._message.write(pixels)

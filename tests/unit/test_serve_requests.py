@@ -27,7 +27,7 @@ def request(**inputs: tensor_pb2.TensorProto | np.ndarray) -> predict_pb2.Predic
 
 def of_worker() -> bytes:
     """A request as it leaves a worker."""
-    pictures = Pixels(2)
+    pictures = Pixels()
     for data in (PIXELS[: len(PIXELS) // 2], PIXELS[len(PIXELS) // 2 :]):
         pictures.append(data.tobytes(), 2**8, 2**8)
     return pictures.request(request(product=np.arange(2)).SerializeToString())

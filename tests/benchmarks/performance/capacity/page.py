@@ -34,7 +34,8 @@ def section(figures: Figures) -> str:
     return f"""## What a worker does in a second of CPU time
 
 The model answers at once (`--pace 0,0`). The CPU time is that of the worker's one child and its main process. Pillow is
-`np.asarray(Image.open(…))` of the same pictures in a loop, on one core, by turns with the workers.
+`np.asarray(Image.open(…))` of the same pictures in a loop, on one core, by turns with the workers. All are new
+processes in each round: where memory happens to lie makes the same decoding slower or faster for as long as one lives.
 
 {table(head, rows)}
 
