@@ -42,7 +42,18 @@ processes in each round: where memory happens to lie makes the same decoding slo
 Where it goes, in CPU microseconds a product of {a_product:.2f} pictures; the pipeline ran in a process of its own for
 that, without Celery.
 
-{table(("stage", "what", *SIGNATURES), _table(stages))}"""
+{table(("stage", "what", *SIGNATURES), _table(stages))}
+
+{_limits(1e6 * a_product / rates["pillow"], stages)}"""
+
+
+def _limits(pillow: float, stages: dict[str, dict[str, float]]) -> str:
+    """Say what the goals allow, in microseconds a product."""
+    pixels, jpeg = (sum(stages[signature].values()) for signature in SIGNATURES)
+    needed = stages["pixels"]["stack"] + stages["pixels"]["predict: call"]
+    return f"""Pillow alone takes {pillow:.0f} µs for a product's pictures. Decoding and sending them take {needed:.0f}
+here, so that `pixels` without all else would be at {pillow / needed:.2f} of it; 0.75 allow {pillow / 0.75:.0f}. Four
+times `pixels` allow `jpeg` {pixels / 4:.0f}, of which it takes {jpeg:.0f}: the faster one is, the harder the other."""
 
 
 def _listed(runs: list[Figures]) -> str:
