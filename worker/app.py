@@ -19,8 +19,9 @@ from worker.pipeline import Pipeline
 from worker.serving import Serving
 from worker.store import Store
 
-#: unless --concurrency says how many
-CHILDREN_A_CORE = 2
+#: of a worker, unless --concurrency says how many: while one waits for the model or a commit, another fetches and
+#: decodes. By the cores that it may use, which may be a part of the machine's.
+DEFAULT_CHILDREN = 2 * len(os.sched_getaffinity(0))
 
 # What the schemes stand for here. A setting that names the transport would be the scheme of every URL that is shown,
 # which Flower does not know for Redis.
@@ -56,9 +57,7 @@ def celery_app() -> Celery:
         task_acks_on_failure_or_timeout=False,
         task_soft_time_limit=settings().page_soft_limit_seconds,
         task_time_limit=settings().page_time_limit_seconds,
-        # While one child waits for the model or a commit, another fetches and decodes. Not of all the machine's cores,
-        # where it may use a part of them.
-        worker_concurrency=CHILDREN_A_CORE * len(os.sched_getaffinity(0)),
+        worker_concurrency=DEFAULT_CHILDREN,
         # Prefetched pages would hide the backlog from whoever scales on the queue's length.
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,

@@ -119,14 +119,17 @@ class Stacker:
     def _encoded(self, data: bytes | None, prove: bool) -> bytes:
         """Return what the graph's decoder takes: the picture as it is, or without loss what it looks like; that may be
         PNG, which the decoder reads as well."""
-        if not prove:
-            if plain := _plain_jpeg(data, self.settings):
-                return plain[0]
+        if prove:
+            shown = self._decoded(data)
+        elif plain := _plain_jpeg(data, self.settings):
+            return plain[0]
+        else:
             image = open_picture(data, self.settings)
             if image.format == "JPEG" and image.mode in PLAIN_MODES and data:
                 return data
+            shown = _fitted(_decode(image), self.side)
         lossless = io.BytesIO()
-        self._decoded(data).save(lossless, "PNG", compress_level=1)
+        shown.save(lossless, "PNG", compress_level=1)
         return lossless.getvalue()
 
 

@@ -70,7 +70,8 @@ class Store:
     def copies(self, products: Sequence[Product], version: int) -> list[Prediction]:
         """Return predictions of those products whose pictures, byte for byte, this model version has seen before.
 
-        No two of `products` may have the same pictures. Raises as `known` does.
+        No two of `products` may have the same pictures; two answers may be for one of them, when another page replaces
+        pictures meanwhile. Raises as `known` does.
         """
         if not products:
             return []
@@ -123,12 +124,12 @@ class Store:
                 rows = [prediction_row(each, self._model_ids, outcome, now) for each in ordered]
                 upsert(connection, predictions, rows, keep={"is_latest"} if is_shadow else ())
                 for model_id, product_ids in predicted:  # nobody adds any meanwhile: the predictions are locked
-                    _take(connection, candidates, product_ids, model=model_id)
+                    _remove(connection, candidates, product_ids, model=model_id)
                 rows = [row for each in ordered for row in candidate_rows(each, self._model_ids)]
                 insert(connection, candidates, rows)
                 upsert(connection, rejects, reject_rows(outcome, now), keep={"first_at"}, counted="attempts")
                 if outcome.answered and not is_shadow:
-                    _take(connection, rejects, sorted(outcome.answered))
+                    _remove(connection, rejects, sorted(outcome.answered))
 
     def _by_model(self, connection: Connection, ordered: Sequence[Prediction]) -> list[tuple[int, list[int]]]:
         """Return the ids predicted with the key of their model: of two, when one took over amid the page."""
@@ -156,9 +157,9 @@ def _outdate(connection: Connection, product_ids: Sequence[int], model_id: int) 
     connection.execute(_outdating(connection.dialect.name), {"products": product_ids, "model": model_id})
 
 
-def _take(connection: Connection, table: Table, product_ids: Sequence[int], **model: int) -> None:
+def _remove(connection: Connection, table: Table, product_ids: Sequence[int], **model: int) -> None:
     """Delete what there is of these products, of one model where the table has them."""
-    connection.execute(_taking(connection.dialect.name, table), {"products": product_ids, **model})
+    connection.execute(_removing(connection.dialect.name, table), {"products": product_ids, **model})
 
 
 # Statements are kept: they are the same for every page, and SQLAlchemy takes its time to make one.
@@ -175,7 +176,7 @@ def _outdating(dialect: str) -> Update:
 
 
 @cache
-def _taking(dialect: str, table: Table) -> Delete:
+def _removing(dialect: str, table: Table) -> Delete:
     statement = delete(table).where(among_given(dialect, table.c.product_id, "products"))
     return statement.where(table.c.model_id == bindparam("model")) if "model_id" in table.c else statement
 

@@ -51,8 +51,8 @@ class Pixels:
         """Return a PredictRequest with the input `pixels` and the fields in `rest`; CPython copies nothing for it."""
         shape = _tensor(types_pb2.DT_UINT8, self._count, *self._shape, 3)
         tensor_bytes = len(TENSOR_CONTENT) + LENGTH_BYTES + self.nbytes + len(shape)
-        key = KEY + PIXELS + VALUE + _length(tensor_bytes)
-        head = INPUTS + _length(len(key) + tensor_bytes) + key + TENSOR_CONTENT + _length(self.nbytes)
+        entry = KEY + PIXELS + VALUE + _length(tensor_bytes)
+        head = INPUTS + _length(len(entry) + tensor_bytes) + entry + TENSOR_CONTENT + _length(self.nbytes)
         self._message.seek(0)
         self._message.write(head)
         self._message.seek(len(head) + self.nbytes)
@@ -89,8 +89,8 @@ class Encoded(list[bytes]):
         for each in self:
             pieces += (STRING_VAL + _length(len(each)), each)
         tensor_bytes = sum(map(len, pieces))
-        key = KEY + JPEG + VALUE + _length(tensor_bytes)
-        return b"".join((INPUTS, _length(len(key) + tensor_bytes), key, *pieces, rest))
+        entry = KEY + JPEG + VALUE + _length(tensor_bytes)
+        return b"".join((INPUTS, _length(len(entry) + tensor_bytes), entry, *pieces, rest))
 
 
 Pictures = Pixels | Encoded

@@ -1,6 +1,5 @@
 """python -m deploy.console: serve the analysts' page."""
 
-import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +51,6 @@ def console(
 
 
 def _server(settings: configuration.Settings) -> "uvicorn.Server":
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         import uvicorn
         from starlette.middleware import Middleware

@@ -113,6 +113,14 @@ def line(mongo_url: str, redis_url: str, database_url: str, model_server: ModelS
     return settings
 
 
+def migrated(run: Run, database_url: str) -> Settings:
+    """Return settings of a store whose model is registered."""
+    settings = Settings(database_url=database_url)
+    schema.migrate(settings)
+    register(run, settings)
+    return settings
+
+
 def register(run: Run, settings: Settings, version: int = 1) -> None:
     """Give a store the rows that publishing gives it: the folder is published once a session, the rows once a store."""
     database = Database(settings.database_url)

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import func, insert, make_url, select, text, update
 
-from tests.integration.conftest import register
+from tests.integration.conftest import migrated, register
 from tests.pictures import jpeg
 from trainer.run import Run
 from worker import schema
@@ -35,10 +35,7 @@ RANKED = [(1000000001, 0.7), (1000000002, 0.2), (1000000004, 0.1)]
 
 @pytest.fixture
 def settings(database_url: str, run: Run) -> Settings:
-    settings = Settings(database_url=database_url)
-    schema.migrate(settings)
-    register(run, settings)
-    return settings
+    return migrated(run, database_url)
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, delete, text, update
 
 from tests.conftest import create_database
-from tests.integration.conftest import register
+from tests.integration.conftest import migrated
 from tests.integration.test_store import RANKED, count, outcome
 from trainer.run import Run
-from worker import schema
 from worker.contract import database as contract
 from worker.contract.database import Database
 from worker.contract.errors import Unavailable
@@ -31,10 +30,7 @@ PATIENCE_SECONDS = 20
 
 @pytest.fixture
 def settings(database_url: str, run: Run) -> Settings:
-    settings = Settings(database_url=database_url)
-    schema.migrate(settings)
-    register(run, settings)
-    return settings
+    return migrated(run, database_url)
 
 
 @pytest.fixture
@@ -52,10 +48,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def postgresql(postgres_url: str, run: Run) -> Settings:
     """A store on PostgreSQL, where writers wait for one another's rows."""
-    settings = Settings(database_url=create_database(postgres_url))
-    schema.migrate(settings)
-    register(run, settings)
-    return settings
+    return migrated(run, create_database(postgres_url))
 
 
 def test_a_constraint_that_does_not_hold_is_named(store: Store, database: Database, run: Run) -> None:

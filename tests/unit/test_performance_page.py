@@ -53,7 +53,7 @@ def test_prose_around_the_figures_stays(written: str) -> None:
 def test_page_has_machine_goals_and_sections(written: str) -> None:
     """It says on what, how long, which goals hold or fall short, and shows the drawings that there are."""
     assert "2026-12-01, 2 cores (a processor), Python 3.11, Celery 5.7.0." in written
-    assert "All of it took 2.0 minutes: made 61 s, drawn 59 s." in written
+    assert "The parts took 2.0 minutes, all together: made 61 s, drawn 59 s." in written
     assert "| `made.up` | 12,346 | ≥ | 5,000 | holds |" in written
     assert "| `made.down` | 0.123 | ≤ | 0.1 | **short** |" in written
     assert written.count("![drawn, drawn](performance-drawn.svg)") == 1

@@ -23,7 +23,7 @@ def run(context: typer.Context) -> None:
     """Take pages until stopped. Celery's own options pass through, e.g. --concurrency 4 or -Q new.
 
     It has two children a core, or as many as --concurrency says: while one waits for the model, another decodes. Each
-    has a page in hand and takes 150 MB.
+    has a page in hand, and takes about 150 MB where pixels are sent.
 
     By default both queues are served, `new` ahead of `backfill`. SIGTERM finishes or returns the page in hand.
 

@@ -1,6 +1,5 @@
 """What the commands that only read the store share: options, the connection, what a person names, empty answers."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -41,7 +40,6 @@ def reading() -> Iterator[tuple[Settings, "Connection"]]:
 
     Raises Unavailable when the store does not answer, SchemaError when it is not at the newest schema.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     from sqlalchemy import text
 
     from worker import schema

@@ -7,9 +7,10 @@ from tests.benchmarks.goals import Goal, ratio
 from tests.benchmarks.performance.line import catalog, serve
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, Run, worker_apart
+from tests.benchmarks.performance.workers import Run, worker_apart
 from tests.benchmarks.producer.line import Line
 from tests.faults.report import table
+from worker.app import DEFAULT_CHILDREN
 
 NAME = "copies"
 COPIED = 0.37

@@ -63,7 +63,7 @@ def _machines(parts: Figures) -> Iterator[str]:
 def _seconds(parts: Figures) -> str:
     whole = sum(run["seconds"] for run in parts.values()) / 60
     each = ", ".join(f"{name} {run['seconds']:.0f} s" for name, run in parts.items())
-    return f"All of it took {whole:.1f} minutes: {each}."
+    return f"The parts took {whole:.1f} minutes, all together: {each}."
 
 
 def _goals(goals: Iterable[Figures]) -> str:

@@ -11,17 +11,14 @@ import redis
 from sqlalchemy import make_url
 
 from deploy.local.processes import Processes
-from tests.benchmarks.performance.cpu import CORES, family_seconds
+from tests.benchmarks.performance.cpu import family_seconds
 from tests.benchmarks.performance.line import Catalog, clear, count
 from tests.benchmarks.producer.line import Line
-from worker.app import CHILDREN_A_CORE
 from worker.contract.messages import Page, Queue
 from worker.contract.sender import Pages
 from worker.contract.settings import Settings
 
 LOOK_SECONDS, LOOK_SHARE = 0.005, 0.002
-#: children of a worker that is not told how many to have
-DEFAULT_CHILDREN = CHILDREN_A_CORE * CORES
 #: each child builds its clients at its first page, and the model may compile for a size that it has not met
 WARMING_PAGES = 4
 

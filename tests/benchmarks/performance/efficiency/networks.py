@@ -10,8 +10,9 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.efficiency.observed import observed
 from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.performance.programs.program import Program, open_program
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
+from tests.benchmarks.performance.workers import worker
 from tests.benchmarks.producer.line import Line
+from worker.app import DEFAULT_CHILDREN
 from worker.contract.settings import Settings
 
 BATCHES, IN_FLIGHT = (8, 32, 64, 128), (1, 2)

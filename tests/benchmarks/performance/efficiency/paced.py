@@ -7,9 +7,10 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.efficiency.observed import observed
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
+from tests.benchmarks.performance.workers import worker
 from tests.benchmarks.producer.line import Line
 from trainer.serve.pace import Pace
+from worker.app import DEFAULT_CHILDREN
 from worker.contract.settings import Settings
 
 #: pictures a second

@@ -16,8 +16,9 @@ from tests.benchmarks.performance.latency.probe import Listed, Probe
 from tests.benchmarks.performance.line import catalog, serve
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
+from tests.benchmarks.performance.workers import worker
 from tests.benchmarks.producer.line import Line
+from worker.app import DEFAULT_CHILDREN
 from worker.contract.messages import Queue
 
 NAME = "latency"

@@ -8,8 +8,8 @@ from tests.benchmarks.performance.latency.measurement import (
     WHOLE,
 )
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN
 from tests.faults.report import table
+from worker.app import DEFAULT_CHILDREN
 
 
 def section(figures: Figures) -> str:

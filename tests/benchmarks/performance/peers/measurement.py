@@ -16,8 +16,9 @@ from tests.benchmarks.performance import line
 from tests.benchmarks.performance.cpu import CORES, CpuClock
 from tests.benchmarks.performance.paces import GPUS
 from tests.benchmarks.performance.page import Figures
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN, worker
+from tests.benchmarks.performance.workers import worker
 from tests.benchmarks.producer.line import Line
+from worker.app import DEFAULT_CHILDREN
 from worker.contract.database import Database
 from worker.contract.settings import Settings
 from worker.contract.tables import candidates, predictions

@@ -7,8 +7,8 @@ from tests.benchmarks.peers.peer import PEERS
 from tests.benchmarks.peers.running import CHILDREN
 from tests.benchmarks.performance.page import Figures
 from tests.benchmarks.performance.peers.measurement import PACE, rates, runs_of
-from tests.benchmarks.performance.workers import DEFAULT_CHILDREN
 from tests.faults.report import table
+from worker.app import DEFAULT_CHILDREN
 
 #: products in a call of all but one peer, and in a page
 BATCH = 64
