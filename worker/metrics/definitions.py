@@ -140,7 +140,7 @@ class Metrics:
         )
         self.resident_memory = gauge(
             "shelver_resident_memory_bytes",
-            "Resident memory in bytes: of the main process now, of a child after its last page.",
+            "Resident memory in bytes: of the main process now, of a child after its last page, or its start.",
             ["process"],
         )
         self._begin_at_zero()

@@ -61,6 +61,7 @@ def begin_child(**_: object) -> None:
         except OSError as error:
             observe.turn_off(error)
     observe.child_started()
+    observe.child_memory()  # one that gets no page for a while has a size, too
 
 
 def _summed(folder: Path, exposition: Exposition) -> "CollectorRegistry":
