@@ -18,6 +18,11 @@ def position(settings: Settings) -> Any:
         return connection.scalar(select(cursors.c.position))
 
 
+def last_seen(settings: Settings) -> Any:
+    """The highest id up to which the only cursor's position is stored."""
+    return json_util.loads(json.dumps(position(settings)))["order"]
+
+
 def set_position(settings: Settings, value: Any) -> None:
     """Move the only cursor."""
     with closing(Database(settings.database_url)) as database, database.begin() as connection:

@@ -14,7 +14,7 @@ from deploy.local import servers
 from deploy.local.processes import Processes
 from producer.cursors import LEASE_SECONDS
 from tests.integration.producer.conftest import SHIM, Listings, Start, Watch
-from tests.integration.producer.positions import position, set_position
+from tests.integration.producer.positions import last_seen, position, set_position
 from tests.integration.queues import ids, queued, wait_for
 from tests.pictures import listing
 from worker.contract.messages import Queue
@@ -56,6 +56,7 @@ def test_of_two_watchers_one_works(settings: Settings, listings: Listings, start
     second.wait_for("another watcher .* works on test_.*: standing by to take over")
     listings.insert_many([listing(each) for each in range(5)])
     wait_for(lambda: len(ids(queued(settings))) == 5)
+    wait_for(lambda: last_seen(settings) == 4)  # killed before it has stored that, they would rightly come twice
     first.process.kill()
     killed = time.monotonic()
     listings.insert_one(listing(5))
